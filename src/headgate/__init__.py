@@ -1,0 +1,1 @@
+"""Headgate: a gate server for conda channels."""

@@ -1,0 +1,119 @@
+"""From credentials to a principal, without touching the database on the hot path."""
+
+import asyncio
+import functools
+import hmac
+from base64 import b64decode
+from dataclasses import dataclass
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.access.permissions import ScopeAction
+from headgate.access.principals import ANONYMOUS, Principal, TokenScope
+from headgate.access.secrets import digest_of, prefix_of
+from headgate.db import tables
+from headgate.kernel import clock
+from headgate.kernel.errors import HeadgateError
+
+_REMEMBERED_PASSWORDS = 1000
+
+
+class BadCredentials(HeadgateError):
+    """Credentials were given and are not good; never treated as if none had been given."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    digest: bytes
+    principal: Principal
+    is_revoked: bool
+
+
+class Authenticator:
+    """Knows every token and user in memory; a snapshot of topic `access`."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._tokens: dict[str, _Token] = {}
+        self._users: dict[str, tuple[Principal, str | None]] = {}
+        self._passwords: dict[bytes, Principal] = {}
+        self._hasher = PasswordHasher()
+        self._hashing = asyncio.Semaphore(2)
+
+    async def load(self, connection: AsyncConnection) -> None:
+        """Read users and tokens again, and forget remembered passwords."""
+        users = {row.id: row for row in await connection.execute(select(tables.user))}
+        self._users = {
+            row.name: (Principal(row.name, row.id, row.is_administrator), row.password_hash) for row in users.values()
+        }
+        tokens: dict[str, _Token] = {}
+        for row in await connection.execute(select(tables.token)):
+            owner = users[row.user_id]
+            actions = None if row.permissions is None else frozenset(map(ScopeAction, row.permissions))
+            channels = None if row.channels is None else frozenset(row.channels)
+            scope = TokenScope(row.id, row.name, actions, channels, row.expires_at)
+            principal = Principal(owner.name, owner.id, owner.is_administrator, scope)
+            tokens[row.prefix] = _Token(row.digest, principal, row.revoked_at is not None)
+        self._tokens = tokens
+        self._passwords.clear()
+
+    def token(self, text: str) -> Principal:
+        """The principal of a token's text. Raises BadCredentials that says what is wrong with it."""
+        known = self._tokens.get(prefix_of(text) or "")
+        digest = digest_of(self._secret, text)
+        if known is None or not hmac.compare_digest(known.digest, digest):
+            raise BadCredentials("token-unknown", "The token is not one of this server's. Check that it is whole.")
+        if known.is_revoked:
+            raise BadCredentials("token-revoked", "The token was revoked. Ask for a new one.")
+        scope = known.principal.token
+        if scope is not None and scope.expires_at is not None and scope.expires_at <= clock.now():
+            raise BadCredentials("token-expired", f"The token expired at {scope.expires_at:%Y-%m-%d %H:%M} UTC.")
+        return known.principal
+
+    async def password(self, name: str, password: str) -> Principal:
+        """The user with that name and password (argon2id). Raises BadCredentials."""
+        key = digest_of(self._secret, f"{name}\0{password}")
+        remembered = self._passwords.get(key)
+        if remembered is not None:
+            return remembered
+        principal, stored = self._users.get(name, (ANONYMOUS, None))
+        async with self._hashing:
+            is_good = await asyncio.to_thread(self._verify, stored, password)
+        if stored is None or not is_good:
+            raise BadCredentials("password-wrong", "The user name or the password is wrong.")
+        if len(self._passwords) < _REMEMBERED_PASSWORDS:
+            self._passwords[key] = principal
+        return principal
+
+    async def header(self, authorization: str) -> Principal:
+        """The principal of an `Authorization` header: Bearer, or Basic with a token or a password as its password.
+
+        Raises BadCredentials.
+        """
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() in {"bearer", "token"}:
+            return self.token(value.strip())
+        if scheme.lower() != "basic":
+            raise BadCredentials("scheme-unknown", "Use Bearer or Basic authorization.")
+        try:
+            name, _, password = b64decode(value.strip(), validate=True).decode().partition(":")
+        except ValueError as error:
+            raise BadCredentials("basic-invalid", "The Basic authorization is not base64 of user:password.") from error
+        if prefix_of(password) is not None:
+            return self.token(password)
+        return await self.password(name, password)
+
+    def _verify(self, stored: str | None, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored or _no_password(), password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+@functools.cache
+def _no_password() -> str:
+    """Compared against when the user is unknown, so that it takes as long as a wrong password."""
+    return PasswordHasher().hash("no such user")

@@ -1,0 +1,75 @@
+"""May this principal do that? One pure function; the doors only show its answer."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from headgate.access.permissions import ACTION_OF, Permission, ScopeAction
+from headgate.access.principals import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Yes or no, and the sentence that says why. `needs_credentials`: signing in could change a no."""
+
+    is_allowed: bool
+    reason: str
+    needs_credentials: bool = False
+
+
+def decide(principal: Principal, permission: Permission, channel: str | None, privacy: str | None) -> Decision:
+    """Deny by default: a token's scope narrows, then the administrator may all, then privacy opens reading.
+
+    `channel` and `privacy` are None for what belongs to no channel.
+    """
+    narrowed = _narrowed_by_token(principal, permission, channel)
+    if narrowed is not None:
+        return Decision(False, narrowed)
+    if principal.is_administrator:
+        return Decision(True, f"{principal.name} is an administrator.")
+    if permission is Permission.CHANNEL_READ and privacy == "public":
+        return Decision(True, "The channel is public.")
+    if permission is Permission.CHANNEL_READ and privacy == "authenticated" and not principal.is_anonymous:
+        return Decision(True, "The channel is open to everyone who signs in.")
+    if principal.is_anonymous:
+        return Decision(False, f"{_place(channel)} needs credentials for {permission}.", needs_credentials=True)
+    return Decision(False, f"{principal.name} lacks {permission} on {_place(channel)}.")
+
+
+def _narrowed_by_token(principal: Principal, permission: Permission, channel: str | None) -> str | None:
+    scope = principal.token
+    if scope is None:
+        return None
+    if scope.actions is not None and ACTION_OF[permission] not in scope.actions:
+        return (
+            f"Token {scope.name} is limited to {', '.join(sorted(scope.actions))}; this needs {ACTION_OF[permission]}."
+        )
+    if scope.channels is not None and channel not in scope.channels:
+        return f"Token {scope.name} is limited to {', '.join(sorted(scope.channels))}; this concerns {_place(channel)}."
+    return None
+
+
+def _place(channel: str | None) -> str:
+    return f"channel {channel}" if channel else "this server"
+
+
+def decide_token(
+    principal: Principal,
+    actions: Collection[ScopeAction] | None,
+    channels: Collection[str] | None,
+    expires_at: datetime | None,
+) -> Decision:
+    """May the principal make a token of that scope? One made with a token allows no more, and lasts no longer."""
+    own = principal.token
+    if own is None:
+        return Decision(True, f"{principal.name} signed in without a token.")
+    for what, mine, asked in (("actions", own.actions, actions), ("channels", own.channels, channels)):
+        if mine is not None and (asked is None or not mine.issuperset(asked)):
+            return Decision(
+                False, f"Token {own.name} is limited to {what} {', '.join(sorted(mine))}; name some of them."
+            )
+    if own.expires_at is not None and (expires_at is None or expires_at > own.expires_at):
+        return Decision(
+            False, f"Token {own.name} ends at {own.expires_at:%Y-%m-%d %H:%M} UTC; ask for one that ends before."
+        )
+    return Decision(True, f"Token {own.name} allows that much itself.")

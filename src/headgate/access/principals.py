@@ -1,0 +1,41 @@
+"""Who asks: a user, with or without a token, or nobody."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from headgate.access.permissions import ScopeAction
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScope:
+    """What a token narrows its owner to. None means: no narrowing."""
+
+    id: int
+    name: str
+    actions: frozenset[ScopeAction] | None
+    channels: frozenset[str] | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller. `user_id` is None for nobody in particular."""
+
+    name: str
+    user_id: int | None = None
+    is_administrator: bool = False
+    token: TokenScope | None = None
+
+    @property
+    def is_anonymous(self) -> bool:
+        """True when the caller gave no credentials."""
+        return self.user_id is None
+
+    @property
+    def actor(self) -> str:
+        """How audit events name the caller."""
+        return f"{self.name} (token {self.token.name})" if self.token else self.name
+
+
+ANONYMOUS = Principal("anonymous")
+SYSTEM = Principal("headgate", user_id=0, is_administrator=True)

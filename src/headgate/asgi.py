@@ -1,0 +1,175 @@
+"""The application that every web worker runs: who answers which path.
+
+/conda /get /t /api/repo   -> doors/conda      /health /metrics   -> here
+/api                       -> doors/api        /                  -> a front page
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any, cast
+
+import structlog
+
+from headgate.access.decisions import decide
+from headgate.access.permissions import Permission
+from headgate.bootstrap import Services, build_services, open_place
+from headgate.doors.api.app import build_api
+from headgate.doors.conda.app import CondaDoor, public_url
+from headgate.doors.conda.artifacts import ArtifactDoor
+from headgate.doors.conda.freshness import Freshness
+from headgate.doors.conda.listing import render_home
+from headgate.doors.http import Receive, Scope, Send, finish, start
+from headgate.doors.metrics import REQUESTS, render_metrics
+from headgate.doors.problems import send_problem
+from headgate.http.masking import mask_url
+from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
+from headgate.logs import set_up_logs
+
+_CONDA = (b"/conda/", b"/get/", b"/t/", b"/api/repo/")
+_TEXT = "text/plain; charset=utf-8"
+
+log = structlog.get_logger(__name__)
+
+
+class Application:
+    """Sends each request to its door, and turns errors into problem documents."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._api = build_api(services)
+        self._conda = build_conda_door(services)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """The ASGI entry."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await self._services.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._services.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: bytes = scope["raw_path"]
+        if path.startswith(_CONDA):
+            await self._guarded(scope, send, "conda")
+        elif path.startswith(b"/api/"):
+            await self._api(dict(scope), receive, cast(Any, _counting(send, "api")))
+        else:
+            await self._guarded(scope, send, "web")
+
+    async def _guarded(self, scope: Scope, send: Send, door: str) -> None:
+        counted = _counting(send, door)
+        try:
+            if door == "conda":
+                await self._conda.answer(scope, counted)
+            else:
+                await self._answer_small(scope, counted)
+        except HeadgateError as error:
+            await _answer_error(scope, counted, error)
+        except Exception:
+            log.exception("request_failed", path=mask_url(scope["path"]))
+            await _answer_error(
+                scope, counted, Unavailable("internal-error", "The server failed to answer; its log says why.")
+            )
+
+    async def _answer_small(self, scope: Scope, send: Send) -> None:
+        match scope["path"]:
+            case "/health/live":
+                await _send_text(scope, send, "alive\n")
+            case "/health/ready":
+                await self._services.snapshots.refresh()
+                await _send_text(scope, send, "ready\n")
+            case "/metrics":
+                await _send_text(scope, send, render_metrics().decode())
+            case "/":
+                await self._send_home(scope, send)
+            case _:
+                raise NotFound("path-unknown", "Nothing is served at this path.")
+
+    async def _send_home(self, scope: Scope, send: Send) -> None:
+        principal = await self._conda.principal(scope, None)
+        if not self._services.snapshots.is_current():
+            await self._services.snapshots.refresh()
+        channels = [
+            channel
+            for channel in self._services.catalog.all()
+            if decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy).is_allowed
+        ]
+        page = render_home(channels, public_url(scope, self._services.core.place.settings.server.public_url))
+        await _send_text(scope, send, page.decode(), "text/html; charset=utf-8")
+
+
+class _Counted:
+    """A `send` that remembers whether an answer has begun."""
+
+    __slots__ = ("_door", "_send", "has_begun")
+
+    def __init__(self, send: Send, door: str) -> None:
+        self._send = send
+        self._door = door
+        self.has_begun = False
+
+    async def __call__(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            REQUESTS.labels(self._door, str(message["status"])).inc()
+        await self._send(message)
+
+
+def _counting(send: Send, door: str) -> _Counted:
+    return _Counted(send, door)
+
+
+async def _answer_error(scope: Scope, send: _Counted, error: HeadgateError) -> None:
+    """A problem document; or, once an answer has begun, its end, which the client sees to come too early."""
+    if send.has_begun:
+        log.warning("answer_cut", path=mask_url(scope["path"]), code=error.code, reason=error.message)
+        with contextlib.suppress(Exception):
+            await finish(send)
+        return
+    await send_problem(scope, send, error)
+
+
+async def _send_text(scope: Scope, send: Send, text: str, content_type: str = _TEXT) -> None:
+    body = text.encode()
+    headers = {"content-type": content_type, "content-length": str(len(body)), "cache-control": "no-store"}
+    await start(send, 200, headers)
+    await finish(send, b"" if scope["method"] == "HEAD" else body)
+
+
+def build_conda_door(services: Services) -> CondaDoor:
+    """The conda door on these services."""
+    settings = services.core.place.settings
+    return CondaDoor(
+        snapshots=services.snapshots,
+        catalog=services.catalog,
+        authenticator=services.authenticator,
+        maps=services.maps,
+        shards=services.shards,
+        store=services.core.store,
+        channels=services.core.channels,
+        freshness=Freshness(
+            services.catalog,
+            services.snapshots,
+            services.jobs,
+            recheck_s=settings.upstream.recheck_minutes * 60,
+            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
+        ),
+        artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
+        index_max_age_s=settings.server.index_max_age_seconds,
+        public_url=settings.server.public_url,
+    )
+
+
+def build() -> Application:
+    """What granian calls in each worker; HEADGATE_DATA says which data folder."""
+    place = open_place(Path(os.environ["HEADGATE_DATA"]))
+    set_up_logs(place.settings.log.level, place.settings.log.format)
+    return Application(build_services(place))

@@ -1,0 +1,1 @@
+"""What happened: audit events and the access log."""

@@ -1,0 +1,48 @@
+"""Audit events: one row per state change, written in the transaction that makes the change."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.db import tables
+from headgate.kernel import clock
+
+
+class Action(StrEnum):
+    """What can happen, as `resource:action`. Stored: these words never change."""
+
+    ARTIFACT_CACHE = "artifact:cache"
+    ARTIFACT_DELETE = "artifact:delete"
+    ARTIFACT_UNYANK = "artifact:unyank"
+    ARTIFACT_UPLOAD = "artifact:upload"
+    ARTIFACT_YANK = "artifact:yank"
+    CHANNEL_CREATE = "channel:create"
+    CHANNEL_DELETE = "channel:delete"
+    CHANNEL_PATCH = "channel:patch"
+    CHANNEL_SET = "channel:set"
+    JOB_RETRY = "job:retry"
+    JOB_STOP = "job:stop"
+    MIRROR_ADD = "mirror:add"
+    MIRROR_REMOVE = "mirror:remove"
+    MIRROR_SYNC = "mirror:sync"
+    TOKEN_CREATE = "token:create"
+    TOKEN_REVOKE = "token:revoke"
+    USER_CREATE = "user:create"
+
+
+async def record(
+    connection: AsyncConnection,
+    action: Action,
+    actor: str,
+    *,
+    channel: str | None = None,
+    subject: str | None = None,
+    **detail: Any,
+) -> None:
+    """Write the event into the open transaction: it commits, or vanishes, with the change."""
+    await connection.execute(
+        tables.audit_event.insert().values(
+            at=clock.now(), action=action, actor=actor, channel=channel, subject=subject, detail=detail
+        )
+    )

@@ -1,0 +1,1 @@
+"""What is kept and published: channels, their sources, maps of shards and revisions."""

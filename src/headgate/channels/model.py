@@ -1,0 +1,122 @@
+"""Channels as the rest of the house sees them: plain values, loaded by the catalog."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from headgate.conda.names import ChannelName, Sha256, Subdir
+from headgate.http.masking import mask_url
+
+
+class ChannelKind(StrEnum):
+    """Where a channel's raw shards come from. Stored."""
+
+    MIRROR = "mirror"
+    """Follows one or more upstreams."""
+    HOSTED = "hosted"
+    """Holds what was uploaded."""
+    VIRTUAL = "virtual"
+    """An ordered union of other channels."""
+
+
+class Privacy(StrEnum):
+    """Who may read a channel. Stored."""
+
+    PUBLIC = "public"
+    AUTHENTICATED = "authenticated"
+    PRIVATE = "private"
+
+
+class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an administrator may choose per channel."""
+
+    is_hiding: bool = True
+    """Virtual: a name found in an earlier member hides that name in later ones."""
+    is_keeping_cached: bool = True
+    """Mirror: files already cached stay listed when upstream removes them."""
+    description: str = ""
+
+
+class SourceKind(StrEnum):
+    """What a source reads from. Stored."""
+
+    UPSTREAM = "upstream"
+    HOSTED = "hosted"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One source of a channel; `position` 0 has the highest priority."""
+
+    id: int
+    kind: SourceKind
+    position: int
+    url: str | None = None
+    member: ChannelName | None = None
+    member_id: int | None = None
+    subdirs: tuple[Subdir, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubdirState:
+    """A subdir and the number of its newest revision (0: never published)."""
+
+    id: int
+    name: Subdir
+    revision: int
+    revised_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A rendered document: a blob, and the revision that it shows."""
+
+    revision: int
+    sha256: Sha256
+    size_bytes: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel with its sources, subdirs and rendered documents.
+
+    `documents` is keyed by (subdir, document name); channel-wide documents have the subdir "".
+    `revision` counts every revision of every subdir.
+    """
+
+    id: int
+    name: ChannelName
+    kind: ChannelKind
+    privacy: Privacy
+    settings: ChannelSettings
+    revision: int
+    created_at: datetime
+    sources: tuple[Source, ...] = ()
+    subdirs: dict[str, SubdirState] = field(default_factory=dict)
+    documents: dict[tuple[str, str], Document] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """What the API and the command line show; secrets in URLs are hidden."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "privacy": self.privacy,
+            "settings": msgspec.to_builtins(self.settings),
+            "created_at": self.created_at.isoformat(),
+            "revision": self.revision,
+            "upstreams": [
+                {"url": mask_url(source.url or ""), "subdirs": None if source.subdirs is None else list(source.subdirs)}
+                for source in self.sources
+                if source.kind is SourceKind.UPSTREAM
+            ],
+            "members": [source.member for source in self.sources if source.kind is SourceKind.MEMBER],
+            "subdirs": [
+                {"name": subdir.name, "revision": subdir.revision, "revised_at": subdir.revised_at.isoformat()}
+                for subdir in sorted(self.subdirs.values(), key=lambda one: one.name)
+            ],
+        }

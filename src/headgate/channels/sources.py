@@ -1,0 +1,108 @@
+"""What each source of a channel offers: name -> digest of the raw shard."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import Select, delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.channels.model import Source, SourceKind
+from headgate.db import tables
+from headgate.db.engine import chunks, insert
+
+# Above this many names one scan of the whole map is cheaper than asking for each.
+_MANY_NAMES = 2_000
+
+
+async def source_subdir_id(connection: AsyncConnection, source_id: int, subdir: str) -> int:
+    """The row that keeps a source's state of one subdir; made at the first question."""
+    columns = tables.source_subdir.c
+    statement = insert(connection, tables.source_subdir).values(source_id=source_id, name=subdir, info={})
+    await connection.execute(statement.on_conflict_do_nothing(index_elements=["source_id", "name"]))
+    found = await connection.execute(select(columns.id).where(columns.source_id == source_id, columns.name == subdir))
+    number: int = found.scalar_one()
+    return number
+
+
+async def save_source_shards(
+    connection: AsyncConnection, source_subdir: int, shards: Mapping[str, tuple[bytes, bytes]]
+) -> None:
+    """Remember, for each name, (fingerprint of what the source said, digest of our raw shard of it)."""
+    rows = [
+        {"source_subdir_id": source_subdir, "name": name, "fingerprint": fingerprint, "digest": digest}
+        for name, (fingerprint, digest) in shards.items()
+    ]
+    if not rows:
+        return
+    statement = insert(connection, tables.source_shard)
+    statement = statement.on_conflict_do_update(
+        index_elements=["source_subdir_id", "name"],
+        set_={"fingerprint": statement.excluded.fingerprint, "digest": statement.excluded.digest},
+    )
+    await connection.execute(statement, rows)
+
+
+async def drop_source_shards(connection: AsyncConnection, source_subdir: int, names: Collection[str]) -> None:
+    """Forget names that the source no longer has."""
+    columns = tables.source_shard.c
+    for some in chunks(sorted(names)):
+        await connection.execute(
+            delete(tables.source_shard).where(columns.source_subdir_id == source_subdir, columns.name.in_(some))
+        )
+
+
+async def read_source_shards(connection: AsyncConnection, source_subdir: int) -> dict[str, tuple[bytes, bytes]]:
+    """Every name's (fingerprint, digest)."""
+    columns = tables.source_shard.c
+    rows = await connection.execute(
+        select(columns.name, columns.fingerprint, columns.digest).where(columns.source_subdir_id == source_subdir)
+    )
+    return {row.name: (row.fingerprint, row.digest) for row in rows}
+
+
+async def read_offers(
+    connection: AsyncConnection, source: Source, subdir: str, names: Collection[str] | None
+) -> dict[str, bytes]:
+    """name -> digest of what the source offers in a subdir; of all names when `names` is None."""
+    if source.kind is SourceKind.MEMBER:
+        statement = _published_by(source.member_id, subdir)
+        column = tables.entry.c.name
+    else:
+        columns = tables.source_shard.c
+        statement = (
+            select(columns.name, columns.digest)
+            .join(tables.source_subdir, tables.source_subdir.c.id == columns.source_subdir_id)
+            .where(tables.source_subdir.c.source_id == source.id, tables.source_subdir.c.name == subdir)
+        )
+        column = columns.name
+    last = dict(await _rows(connection, statement, column, names))
+    return {name: digest for name, digest in last.items() if digest is not None}
+
+
+async def read_published(
+    connection: AsyncConnection, channel_id: int, subdir: str, names: Collection[str] | None
+) -> dict[str, bytes]:
+    """name -> digest of a channel's newest revision of a subdir."""
+    last = dict(await _rows(connection, _published_by(channel_id, subdir), tables.entry.c.name, names))
+    return {name: digest for name, digest in last.items() if digest is not None}
+
+
+def _published_by(channel_id: int | None, subdir: str) -> Select[Any]:
+    return (
+        select(tables.entry.c.name, tables.entry.c.digest)
+        .join(tables.subdir, tables.subdir.c.id == tables.entry.c.subdir_id)
+        .where(tables.subdir.c.channel_id == channel_id, tables.subdir.c.name == subdir)
+        .order_by(tables.entry.c.revision)
+    )
+
+
+async def _rows(
+    connection: AsyncConnection, statement: Select[Any], column: Any, names: Collection[str] | None
+) -> list[tuple[str, bytes | None]]:
+    if names is None or len(names) > _MANY_NAMES:
+        rows = [(row[0], row[1]) for row in await connection.execute(statement)]
+        return rows if names is None else [row for row in rows if row[0] in names]
+    found: list[tuple[str, bytes | None]] = []
+    for some in chunks(sorted(names)):
+        found.extend((row[0], row[1]) for row in await connection.execute(statement.where(column.in_(some))))
+    return found

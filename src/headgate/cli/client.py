@@ -1,0 +1,173 @@
+"""A running server's API, asked one thing at a time."""
+
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from headgate.cli.problems import ServerProblem
+from headgate.http.masking import mask_url
+from headgate.kernel.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from asyncio import Runner
+
+    from aiohttp import ClientResponse, ClientSession
+
+DEFAULT_URL = "http://127.0.0.1:8765"
+_PIECE_BYTES = 1 << 20
+_TIMEOUT_S = 120
+# After the last byte of an upload the server still reads the archive through.
+_UPLOAD_TIMEOUT_S = 3600
+
+
+def connected() -> "Server":
+    """The server that HEADGATE_URL names, asked with the token in HEADGATE_TOKEN."""
+    return Server(os.environ.get("HEADGATE_URL") or DEFAULT_URL, os.environ.get("HEADGATE_TOKEN") or None)
+
+
+def channel_path(channel: str, *rest: str) -> str:
+    """The path of a channel below the API, or of something in it; slashes in the name stay."""
+    return "/".join(["channels", quote(channel, safe="/"), *(quote(part, safe="/") for part in rest)])
+
+
+class Server:
+    """Asks, waits, and hands out JSON. Opened by `with`.
+
+    Every method raises ServerProblem when the server says no, Unavailable `server-unreachable` or
+    `server-garbled` when there is no answer, or none that makes sense.
+    """
+
+    def __init__(self, url: str, token: str | None) -> None:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise Invalid("server-url-invalid", f"HEADGATE_URL is {mask_url(url)}, which is not an http or https URL.")
+        self.url = url.rstrip("/")
+        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._runner: Runner
+        self._session: ClientSession
+
+    def __enter__(self) -> Self:
+        from asyncio import Runner
+
+        self._runner = Runner()
+        self._session = self._runner.run(self._open())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._runner.run(self._session.close())
+        self._runner.close()
+
+    def get(self, path: str, **parameters: Any) -> Any:
+        """The document at a path."""
+        return self._ask("GET", path, parameters)
+
+    def post(self, path: str, body: Any = None) -> Any:
+        """The answer to a request for something new."""
+        return self._ask("POST", path, {}, json={} if body is None else body)
+
+    def patch(self, path: str, body: Any) -> Any:
+        """The thing as it is after the change."""
+        return self._ask("PATCH", path, {}, json=body)
+
+    def delete(self, path: str, **parameters: Any) -> None:
+        """Nothing is left to say when it is gone."""
+        self._ask("DELETE", path, parameters)
+
+    def items(self, path: str, **parameters: Any) -> Iterator[Any]:
+        """Every item of a list, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.get(path, **parameters, cursor=cursor)
+            yield from page["items"]
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    def upload(self, channel: str, file: Path, told: Callable[[int], None]) -> Any:
+        """Send a file, calling `told` with the number of bytes that went since the last call; the artifact."""
+        return self._ask(
+            "POST",
+            channel_path(channel, "artifacts"),
+            {"filename": file.name},
+            data=_pieces(file, told),
+            headers={"Content-Length": str(file.stat().st_size), "Content-Type": "application/octet-stream"},
+            # Who may not upload learns so before the first byte is sent.
+            expect100=True,
+            timeout_s=_UPLOAD_TIMEOUT_S,
+        )
+
+    def _ask(
+        self, method: str, path: str, parameters: dict[str, Any], *, timeout_s: float = _TIMEOUT_S, **options: Any
+    ) -> Any:
+        return self._runner.run(self._request(method, path, parameters, timeout_s, options))
+
+    async def _open(self) -> "ClientSession":
+        from aiohttp import ClientSession
+
+        return ClientSession(headers=self._headers, proxy=_proxy_of(self.url))
+
+    async def _request(
+        self, method: str, path: str, parameters: dict[str, Any], timeout_s: float, options: dict[str, Any]
+    ) -> Any:
+        from aiohttp import ClientError, ClientTimeout
+        from yarl import URL
+
+        known = {key: str(value) for key, value in parameters.items() if value is not None}
+        url = URL(f"{self.url}/api/v1/{path}", encoded=True).update_query(known)
+        timeout = ClientTimeout(sock_connect=10, sock_read=timeout_s)
+        try:
+            async with self._session.request(method, url, timeout=timeout, allow_redirects=False, **options) as answer:
+                return await self._read(answer)
+        except (ClientError, TimeoutError) as error:
+            what = str(error) or "it took too long to answer"
+            raise Unavailable("server-unreachable", f"No answer from {mask_url(self.url)}: {what}.") from error
+
+    async def _read(self, answer: "ClientResponse") -> Any:
+        if answer.status == 204:
+            return None
+        try:
+            document = await answer.json(content_type=None)
+        except ValueError:
+            document = None
+        if answer.status < 300 and document is not None:
+            return document
+        if isinstance(document, dict) and "code" in document:
+            raise ServerProblem(document)
+        raise Unavailable(
+            "server-garbled",
+            f"{mask_url(self.url)} answered {answer.status}, but not as Headgate does. Is HEADGATE_URL right?",
+        )
+
+
+async def _pieces(file: Path, told: Callable[[int], None]) -> AsyncIterator[bytes]:
+    from asyncio import to_thread
+
+    with file.open("rb") as source:
+        while piece := await to_thread(source.read, _PIECE_BYTES):
+            yield piece
+            told(len(piece))
+
+
+def _proxy_of(url: str) -> str | None:
+    """The proxy that the environment names for this URL; never one for this very machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host == "localhost" or host.startswith("127.") or host == "::1" or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def is_absent(ask: Callable[[], Any]) -> bool:
+    """True when the server says that there is no such thing."""
+    try:
+        ask()
+    except ServerProblem as problem:
+        if problem.status != 404:
+            raise
+        return True
+    return False

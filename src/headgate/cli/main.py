@@ -1,0 +1,48 @@
+"""The command line: `headgate NOUN VERB`. Commands import what they need when they run, so that help is quick."""
+
+from typing import Annotated
+
+import typer
+
+from headgate.cli import artifact, channel, doctor, init, job, mirror, serve, token, upload
+
+app = typer.Typer(
+    name="headgate",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        print(version("headgate"))
+        raise typer.Exit
+
+
+@app.callback()
+def headgate(
+    is_version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """A gate server for conda channels.
+
+    init, serve and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
+    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN.
+    """
+
+
+app.command("init")(init.init)
+app.command("serve")(serve.serve)
+app.command("doctor")(doctor.doctor)
+app.add_typer(channel.app, name="channel")
+app.add_typer(mirror.app, name="mirror")
+app.command("upload")(upload.upload)
+app.add_typer(artifact.app, name="artifact")
+app.add_typer(token.app, name="token")
+app.add_typer(job.app, name="job")

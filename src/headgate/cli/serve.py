@@ -1,0 +1,32 @@
+"""`headgate serve`: the server, in the foreground."""
+
+from typing import Annotated
+
+import typer
+
+from headgate.cli.output import Output
+from headgate.cli.words import AsJson, DataFolderOption, UpstreamOption
+
+Host = Annotated[str | None, typer.Option("--host", metavar="H", help="Address to listen on.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, metavar="P", help="Port; 0: any free one.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, max=64, metavar="N", help="Web worker processes.")]
+
+
+def serve(
+    data: DataFolderOption,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    upstream: UpstreamOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve a data folder until told to stop.
+
+    A new folder is initialised first, as `headgate init` does.
+    """
+    with Output(as_json=as_json) as out:
+        from headgate.cli.serving import Serving
+
+        given = {"host": host, "port": port, "workers": workers}
+        options = {key: str(value) for key, value in given.items() if value is not None}
+        Serving(out, data, options).run(upstream)

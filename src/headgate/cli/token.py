@@ -1,0 +1,143 @@
+"""`headgate token`: tokens, at a server or (with --data) in a data folder on this machine."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+from urllib.parse import quote
+
+import typer
+
+from headgate.access.permissions import ScopeAction
+from headgate.cli.client import Server, connected
+from headgate.cli.output import Columns, Document, Output
+from headgate.cli.words import AsJson
+
+app = typer.Typer(no_args_is_help=True, help="Tokens: make, list, revoke.")
+
+_DAYS = {"d": 1, "w": 7, "y": 365}
+
+
+def _days(text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,4})([dwy])", text)
+    if not found:
+        raise typer.BadParameter("Give a number of days, weeks or years: 90d, 12w, 1y.")
+    return int(found[1]) * _DAYS[found[2]]
+
+
+Folder = Annotated[
+    Path | None,
+    typer.Option("--data", file_okay=False, metavar="DIR", help="Work on this data folder, not on a server."),
+]
+User = Annotated[str | None, typer.Option("--user", metavar="U", help="Whose; you, or with --data the administrator.")]
+
+COLUMNS: Columns = {
+    "USER": "user",
+    "NAME": "name",
+    "PERMISSIONS": lambda token: token["permissions"] or "all",
+    "CHANNELS": lambda token: token["channels"] or "all",
+    "ENDS": lambda token: token["expires_at"] or "never",
+    "REVOKED": "revoked_at",
+}
+
+
+class Tokens(Protocol):
+    """Where tokens are: behind a server, or in a data folder."""
+
+    def create(self, body: dict[str, Any]) -> Document:
+        """The new token, its text under `token`; `body` as the API takes it."""
+
+    def list(self, user: str | None) -> list[Document]:
+        """Tokens, of everybody when `user` is None."""
+
+    def revoke(self, user: str | None, name: str) -> None:
+        """End a token."""
+
+
+class ServerTokens:
+    """Tokens behind a server."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    def create(self, body: dict[str, Any]) -> Document:
+        """See Tokens."""
+        made: Document = self._server.post("tokens", body)
+        return made
+
+    def list(self, user: str | None) -> list[Document]:
+        """See Tokens."""
+        return [one for one in self._server.items("tokens") if user in {None, one["user"]}]
+
+    def revoke(self, user: str | None, name: str) -> None:
+        """See Tokens."""
+        owner = user or self._server.get("me")["name"]
+        self._server.delete(f"tokens/{quote(owner, safe='')}/{quote(name, safe='')}")
+
+
+@contextmanager
+def opened_tokens(folder: Path | None) -> Iterator[Tokens]:
+    """The tokens of a data folder, or those of the server."""
+    if folder is None:
+        with connected() as server:
+            yield ServerTokens(server)
+        return
+    from headgate.cli.folder_tokens import FolderTokens
+
+    yield FolderTokens(folder)
+
+
+@app.command("create")
+def create_token(
+    name: Annotated[str, typer.Option("--name", metavar="N", help="What you will know it by.")],
+    user: User = None,
+    channels: Annotated[
+        list[str] | None, typer.Option("--channel", metavar="C", help="Only good for this channel; repeatable.")
+    ] = None,
+    permissions: Annotated[
+        list[ScopeAction] | None,
+        typer.Option("--permission", help="Only good for this; repeatable."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="90d", help="When it ends: in days (d), weeks (w), years (y).")
+    ] = None,
+    is_quiet: Annotated[bool, typer.Option("--quiet", help="Print the text of the token and nothing else.")] = False,
+    folder: Folder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and show its text, this once."""
+    chosen = {
+        "user": user,
+        "permissions": permissions or None,
+        "channels": channels or None,
+        "expires_days": _days(expires),
+    }
+    body = {"name": name} | {key: value for key, value in chosen.items() if value is not None}
+    with Output(as_json=as_json) as out, opened_tokens(folder) as tokens:
+        token = tokens.create(body)
+        if not is_quiet:
+            out.note(f"Token {name} of {token['user']}. It is shown this once:")
+        out.show(token, [token["token"]])
+
+
+@app.command("list")
+def list_tokens(user: User = None, folder: Folder = None, as_json: AsJson = False) -> None:
+    """List tokens, without their texts."""
+    with Output(as_json=as_json) as out, opened_tokens(folder) as tokens:
+        out.table(tokens.list(user), COLUMNS)
+
+
+@app.command("revoke")
+def revoke_token(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The token's name.")],
+    user: User = None,
+    folder: Folder = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a token at once."""
+    with Output(as_json=as_json) as out, opened_tokens(folder) as tokens:
+        tokens.revoke(user, name)
+        out.show({"name": name, "revoked": True}, [f"Revoked token {name}."])

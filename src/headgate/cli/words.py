@@ -1,0 +1,17 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+DataFolderOption = Annotated[
+    Path, typer.Option("--data", envvar="HEADGATE_DATA", file_okay=False, help="The data folder.", metavar="DIR")
+]
+UpstreamOption = Annotated[
+    str | None,
+    typer.Option("--upstream", metavar="URL", help="What unapproved-conda follows, when the folder is new."),
+]
+Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of a channel.")]
+Subdirs = Annotated[list[str] | None, typer.Option("--subdir", metavar="S", help="A subdir; may be repeated.")]

@@ -1,0 +1,235 @@
+"""repodata.json: split into raw fragments per package name, and rendered again from shards.
+
+Neither way holds the document as Python objects. `split_repodata` keeps views into the bytes it was given;
+`render_repodata` streams, spooling to disk the maps that must come after `packages`.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from headgate.conda.names import is_package_name
+from headgate.conda.records import Record, from_wire, to_wire
+from headgate.conda.shards import Shard, check_filenames
+from headgate.conda.streams import MapSpool, encode, encode_members, gather, join_members
+from headgate.kernel.errors import Invalid
+
+RawMap = dict[str, msgspec.Raw]
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+_OWN_KEYS = ("info", "packages", "packages.conda", "v3", "removed", "repodata_version")
+_record_decoder = msgspec.json.Decoder(Record)
+_name_decoder = msgspec.json.Decoder(_Named)
+
+
+class Fragments(msgspec.Struct):
+    """The raw JSON records of one package name, keyed by file name (`v3`: by group, then stem)."""
+
+    packages: RawMap
+    conda: RawMap
+    v3: dict[str, RawMap]
+    removed: list[str]
+
+    def fingerprint(self) -> bytes:
+        """32 bytes that change when any record does, and not with the order of file names."""
+        parts: list[bytes | msgspec.Raw] = []
+        for label, records in (("tar", self.packages), ("zip", self.conda), *sorted(self.v3.items())):
+            for filename in sorted(records):
+                parts += (f"\n{label} {filename}\n".encode(), records[filename])
+        parts.append("\n\n".join(["", *sorted(self.removed)]).encode())
+        return hashlib.sha256(b"".join(parts)).digest()
+
+    def decode(self) -> Shard:
+        """The same as a shard in wire form. Raises Invalid `repodata-invalid` or `record-digest-invalid`."""
+        shard = Shard(
+            packages=_decode_records(self.packages),
+            conda=_decode_records(self.conda),
+            v3={group: _decode_records(records) for group, records in self.v3.items()},
+            removed=list(self.removed),
+        )
+        check_filenames(shard)
+        return shard
+
+
+class Repodata(msgspec.Struct):
+    """A document taken apart: `info`, fragments by package name, unknown top-level keys as raw JSON.
+
+    `skipped` holds keys that name no package (CEP 26) and were left out.
+    """
+
+    info: dict[str, Any]
+    names: dict[str, Fragments]
+    extras: RawMap
+    skipped: list[str]
+
+
+def _decode_records(records: RawMap) -> dict[str, Record]:
+    try:
+        return {filename: to_wire(_record_decoder.decode(raw)) for filename, raw in records.items()}
+    except (ValueError, RecursionError) as error:
+        some = next(iter(records))
+        raise Invalid("repodata-invalid", f"A record beside {some!r} is not a JSON object: {error}.") from error
+
+
+def split_repodata(document: bytes | memoryview) -> Repodata:
+    """Take a document apart by package name, decoding no record; the fragments are views into `document`.
+
+    Raises Invalid `repodata-invalid` when it is not JSON, is cut short, or its maps are not maps.
+    """
+    try:
+        top = msgspec.json.decode(document, type=RawMap)
+        packages = _part(top, "packages", RawMap)
+        conda = _part(top, "packages.conda", RawMap)
+        v3 = _part(top, "v3", dict[str, RawMap])
+        removed = _part(top, "removed", list[str])
+        info = _part(top, "info", dict[str, Any])
+    except (ValueError, RecursionError) as error:
+        what = f"This is not a repodata document ({_opening(document)}): {error}."
+        raise Invalid("repodata-invalid", what) from error
+    extras = {key: raw for key, raw in top.items() if key not in _OWN_KEYS}
+    grouping = _Grouping()
+    grouping.add_files(packages, attrgetter("packages"))
+    grouping.add_files(conda, attrgetter("conda"))
+    for group, records in v3.items():
+        grouping.add_v3(group, records)
+    grouping.add_removed(removed)
+    return Repodata(info=info, names=grouping.names, extras=extras, skipped=grouping.skipped)
+
+
+def _part(top: RawMap, key: str, kind: Any) -> Any:
+    return msgspec.json.decode(top[key], type=kind) if key in top else kind()
+
+
+def _opening(document: bytes | memoryview) -> str:
+    head = bytes(document[:40]).lstrip()
+    if not head:
+        return "it is empty"
+    return "it is an HTML page" if head.startswith(b"<") else f"it begins with {head[:20]!r}"
+
+
+class _Grouping:
+    """Fragments by package name, filled map by map; keys that name no package are set aside."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, Fragments] = {}
+        self.skipped: list[str] = []
+
+    def _of(self, name: str) -> Fragments | None:
+        found = self.names.get(name)
+        if found is None and is_package_name(name):
+            found = self.names[name] = Fragments(packages={}, conda={}, v3={}, removed=[])
+        return found
+
+    def add_files(self, records: RawMap, map_of: Callable[[Fragments], RawMap]) -> None:
+        """File one map. Documents are sorted, so the name is looked up only where it changes."""
+        nameless: RawMap = {}
+        last, target = "", nameless
+        for filename, raw in records.items():
+            try:
+                name, _, _ = filename.rsplit("-", 2)
+            except ValueError:
+                name = ""
+            if name != last:
+                fragments = self._of(name)
+                last, target = name, nameless if fragments is None else map_of(fragments)
+            target[filename] = raw
+        self.skipped.extend(nameless)
+
+    def add_v3(self, group: str, records: RawMap) -> None:
+        """File one group. A wheel's stem has dashes of its own, so the name comes from the record."""
+        for stem, raw in records.items():
+            try:
+                fragments = self._of(_name_decoder.decode(raw).name)
+            except (ValueError, RecursionError):
+                fragments = None
+            if fragments is None:
+                self.skipped.append(f"{stem}.{group}")
+            else:
+                fragments.v3.setdefault(group, {})[stem] = raw
+
+    def add_removed(self, filenames: list[str]) -> None:
+        """File the withdrawn files."""
+        for filename in filenames:
+            parts = filename.rsplit("-", 2)
+            fragments = self._of(parts[0]) if len(parts) == 3 else None
+            if fragments is None:
+                self.skipped.append(filename)
+            else:
+                fragments.removed.append(filename)
+
+
+def render_repodata(
+    info: Mapping[str, Any],
+    shards: Iterable[Shard],
+    removed: Iterable[str] = (),
+    extras: Mapping[str, msgspec.Raw | bytes] | None = None,
+) -> Iterator[bytes]:
+    """The JSON document in pieces of at least 256 KiB (but the last), from shards in the order of their names.
+
+    `removed` adds to what the shards withdraw; `extras` are further top-level keys as raw JSON. `run_exports` is left
+    out (CEP 21: it belongs to shards and run_exports.json). Deterministic; `repodata_version` is 1.
+    """
+    with ExitStack() as stack:
+        yield from gather(_Document(stack, removed).stream(info, shards, extras or {}))
+
+
+class _Document:
+    """The maps of one document in the making: `packages` goes straight out, the others wait in spools."""
+
+    def __init__(self, stack: ExitStack, removed: Iterable[str]) -> None:
+        self._stack = stack
+        self._removed = set(removed)
+        self._conda = MapSpool(stack)
+        self._v3: dict[str, MapSpool] = {}
+
+    def stream(
+        self, info: Mapping[str, Any], shards: Iterable[Shard], extras: Mapping[str, msgspec.Raw | bytes]
+    ) -> Iterator[bytes]:
+        yield b'{"info":' + encode(dict(info)) + b',"packages":{'
+        yield from join_members(self._take(shards))
+        yield b'},"packages.conda":{'
+        yield from self._conda.iter_pieces()
+        yield b'},"removed":' + encode(sorted(self._removed)) + b',"repodata_version":1'
+        for key in sorted(extras):
+            yield b"," + encode(key) + b":" + bytes(extras[key])
+        yield from self._stream_v3()
+        yield b"}"
+
+    def _take(self, shards: Iterable[Shard]) -> Iterator[bytes]:
+        """The members of `packages` of each shard; what else it holds is set aside."""
+        for shard in shards:
+            self._conda.add(_render_records(shard.conda))
+            for group, records in shard.v3.items():
+                self._spool_of(group).add(_render_records(records))
+            self._removed.update(shard.removed)
+            yield _render_records(shard.packages)
+
+    def _spool_of(self, group: str) -> MapSpool:
+        if group not in self._v3:
+            self._v3[group] = MapSpool(self._stack)
+        return self._v3[group]
+
+    def _stream_v3(self) -> Iterator[bytes]:
+        opening = b',"v3":{'
+        for group in sorted(self._v3):
+            yield opening + encode(group) + b":{"
+            yield from self._v3[group].iter_pieces()
+            yield b"}"
+            opening = b","
+        if self._v3:
+            yield b"}"
+
+
+def _render_records(records: Mapping[str, Record]) -> bytes:
+    plain = {filename: from_wire(record) for filename, record in records.items()}
+    for record in plain.values():
+        record.pop("run_exports", None)
+    return encode_members(plain)

@@ -1,0 +1,100 @@
+"""The database: SQLite (WAL) by default, PostgreSQL when outgrown; one way to read, one way to write."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Table, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from headgate.db import tables
+
+T = TypeVar("T")
+
+_SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=NORMAL",
+    "PRAGMA busy_timeout=30000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-16000",
+)
+
+
+class Database:
+    """Connections to one database. `read()` and `write()` are the only ways in."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine: AsyncEngine = _create_engine(url, is_sqlite=self.is_sqlite)
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that sees one consistent state and changes nothing."""
+        async with self.engine.connect() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction: commits when the block ends, rolls back when it raises.
+
+        On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so a transaction that read can always write.
+        """
+        async with self.engine.connect() as connection:
+            await connection.execution_options(headgate_write=True)
+            async with connection.begin():
+                yield connection
+
+    async def close(self) -> None:
+        """Close every pooled connection."""
+        await self.engine.dispose()
+
+
+def _create_engine(url: str, *, is_sqlite: bool) -> AsyncEngine:
+    if not is_sqlite:
+        return create_async_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_async_engine(url, pool_size=8, max_overflow=24)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in _SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        is_write = connection.get_execution_options().get("headgate_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
+
+    return engine
+
+
+def insert(connection: AsyncConnection, table: Table) -> Any:
+    """`INSERT` of this connection's dialect, which knows `on_conflict_do_*`."""
+    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """Slices short enough for one statement's parameters."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+async def advance_epoch(connection: AsyncConnection, topic: str) -> None:
+    """Tell every process that what it remembers of `topic` is old, at this transaction's commit."""
+    statement = insert(connection, tables.epoch).values(topic=topic, value=1)
+    await connection.execute(
+        statement.on_conflict_do_update(index_elements=["topic"], set_={"value": tables.epoch.c.value + 1})
+    )
+    if connection.dialect.name == "postgresql":
+        await connection.exec_driver_sql("NOTIFY headgate")
+
+
+async def read_epochs(connection: AsyncConnection) -> dict[str, int]:
+    """The counter of every topic."""
+    rows = await connection.execute(select(tables.epoch.c.topic, tables.epoch.c.value))
+    return {row.topic: row.value for row in rows}

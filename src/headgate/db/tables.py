@@ -1,0 +1,269 @@
+"""Every table, in one place.
+
+    channel 1─* source 1─* source_subdir 1─* source_shard ──┐ raw shards, as each source has them
+    channel 1─* subdir 1─* revision                          ├─> shard (bytes by digest)
+                subdir 1─* entry  (published map, a log) ────┘
+                subdir 1─* artifact ──> blob (bytes on disk, by sha256)
+    channel 1─* document ──> blob (rendered repodata.json.zst ...)
+
+`entry` is a log: the published map of revision R is, for every name, its last row with `revision <= R`; a NULL digest
+says that the name left. Moments are stored as milliseconds since 1970 and are aware UTC datetimes in Python.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+from headgate.kernel import clock
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as milliseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Datetime to milliseconds."""
+        return None if value is None else clock.to_ms(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Milliseconds to datetime."""
+        return None if value is None else clock.from_ms(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts rows of INTEGER keys only; PostgreSQL wants the wide one.
+Key = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _id() -> Column[int]:
+    return Column("id", Key, primary_key=True, autoincrement=True)
+
+
+def _to(target: str, *, nullable: bool = False) -> Column[int]:
+    name = target.partition(".")[0] + "_id"
+    return Column(name, Key, ForeignKey(target, ondelete="CASCADE"), nullable=nullable)
+
+
+epoch = Table(
+    "epoch",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+user = Table(
+    "user_account",
+    metadata,
+    _id(),
+    Column("name", String, nullable=False, unique=True),
+    Column("password_hash", String, nullable=True),
+    Column("is_administrator", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    _id(),
+    Column("user_id", Key, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("prefix", String, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("permissions", JSON(none_as_null=True), nullable=True),
+    Column("channels", JSON(none_as_null=True), nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=True),
+    Column("revoked_at", Moment, nullable=True),
+    UniqueConstraint("user_id", "name"),
+)
+
+channel = Table(
+    "channel",
+    metadata,
+    _id(),
+    Column("name", String, nullable=False, unique=True),
+    Column("kind", String, nullable=False),
+    Column("privacy", String, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+source = Table(
+    "source",
+    metadata,
+    _id(),
+    _to("channel.id"),
+    Column("position", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("url", String, nullable=True),
+    Column("member_id", Key, ForeignKey("channel.id", ondelete="CASCADE"), nullable=True),
+    Column("subdirs", JSON(none_as_null=True), nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "channel_id", "position"),
+    Index(None, "member_id"),
+)
+
+source_subdir = Table(
+    "source_subdir",
+    metadata,
+    _id(),
+    _to("source.id"),
+    Column("name", String, nullable=False),
+    Column("state", JSON(none_as_null=True), nullable=True),
+    Column("base_url", String, nullable=True),
+    Column("info", JSON, nullable=False),
+    Column("checked_at", Moment, nullable=True),
+    Column("synced_at", Moment, nullable=True),
+    Column("failure", String, nullable=True),
+    UniqueConstraint("source_id", "name"),
+)
+
+source_shard = Table(
+    "source_shard",
+    metadata,
+    Column("source_subdir_id", Key, ForeignKey("source_subdir.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+# An ordinary rowid table on SQLite: measured three times faster to fill than WITHOUT ROWID.
+shard = Table(
+    "shard",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+subdir = Table(
+    "subdir",
+    metadata,
+    _id(),
+    _to("channel.id"),
+    Column("name", String, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("revised_at", Moment, nullable=False),
+    Column("info", JSON, nullable=False, server_default="{}"),
+    Column("patch", LargeBinary, nullable=True),
+    UniqueConstraint("channel_id", "name"),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("subdir_id", Key, ForeignKey("subdir.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("created_at", Moment, nullable=False),
+    Column("cause", String, nullable=False),
+    Column("changed", Integer, nullable=False),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("subdir_id", Key, ForeignKey("subdir.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("digest", LargeBinary, nullable=True),
+    Index(None, "subdir_id", "revision"),
+    Index(None, "digest"),
+)
+
+document = Table(
+    "document",
+    metadata,
+    Column("channel_id", Key, ForeignKey("channel.id", ondelete="CASCADE"), primary_key=True),
+    Column("subdir", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Index(None, "sha256"),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    _id(),
+    _to("subdir.id"),
+    Column("filename", String, nullable=False),
+    Column("package", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    Column("about", JSON(none_as_null=True), nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
+    UniqueConstraint("subdir_id", "filename"),
+    Index(None, "subdir_id", "package"),
+    Index(None, "sha256"),
+)
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("sha256", String, primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+audit_event = Table(
+    "audit_event",
+    metadata,
+    _id(),
+    Column("at", Moment, nullable=False, index=True),
+    Column("action", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("channel", String, nullable=True),
+    Column("subject", String, nullable=True),
+    Column("detail", JSON, nullable=False),
+)
+
+job_progress = Table(
+    "job_progress",
+    metadata,
+    Column("job_id", String, primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("request", String, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)

@@ -1,0 +1,170 @@
+"""The chain that turns a located artifact into verified bytes: one wrapper, one concern.
+
+    WithPolicy( FromStore( FromUpstream( flights: single-flight, verification ) ) )
+
+The policy is asked first, so that bytes already here are held back as surely as bytes that are not.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote
+
+import msgspec
+from sqlalchemy import select
+
+from headgate.audit.events import Action, record
+from headgate.channels.model import SourceKind
+from headgate.conda.names import Sha256
+from headgate.db import tables
+from headgate.db.engine import Database, insert
+from headgate.delivery.flights import Address, Flight, Flights
+from headgate.delivery.located import Located
+from headgate.http.client import Answer, Outgoing
+from headgate.intake.hosted import remember_blob
+from headgate.kernel import clock
+from headgate.kernel.errors import Refused, Unavailable
+from headgate.policy import gate
+from headgate.storage.local import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A verified file on disk."""
+
+    path: Path
+    size_bytes: int
+
+
+class ArtifactSource(Protocol):
+    """Somewhere an artifact's bytes come from."""
+
+    async def open(self, wanted: Located) -> StoredFile | Flight:
+        """The bytes, here or on their way. Raises Refused or Unavailable."""
+
+
+class WithPolicy:
+    """Asks the gate before anything else."""
+
+    def __init__(self, behind: ArtifactSource) -> None:
+        self._behind = behind
+
+    async def open(self, wanted: Located) -> StoredFile | Flight:
+        """The bytes of what passes. Raises Refused `artifact-blocked`."""
+        self.check(wanted)
+        return await self._behind.open(wanted)
+
+    def check(self, wanted: Located) -> None:
+        """Raises Refused `artifact-blocked` with the verdict's reasons; for answers that carry no bytes."""
+        verdict = gate.evaluate_record(wanted.channel.name, wanted.artifact.filename, wanted.record)
+        if not verdict.is_passing:
+            raise Refused(
+                "artifact-blocked", f"{wanted.artifact} is held back in {wanted.channel.name}.", verdict.reasons
+            )
+
+
+class FromStore:
+    """Serves what is kept; asks behind for the rest."""
+
+    def __init__(self, store: BlobStore, behind: ArtifactSource) -> None:
+        self._store = store
+        self._behind = behind
+
+    async def open(self, wanted: Located) -> StoredFile | Flight:
+        """The kept file, else what the source behind brings."""
+        path = self._store.find(wanted.sha256)
+        if path is None:
+            return await self._behind.open(wanted)
+        return StoredFile(path, path.stat().st_size)
+
+
+class FromUpstream:
+    """Fetches from the upstreams of a mirror, in their order."""
+
+    def __init__(self, database: Database, flights: Flights, outgoing: Outgoing) -> None:
+        self._database = database
+        self._flights = flights
+        self._outgoing = outgoing
+
+    async def open(self, wanted: Located) -> StoredFile | Flight:
+        """The flight that brings it. Raises Unavailable `artifact-missing` when no upstream could."""
+        return self._flights.join(wanted, await self._addresses(wanted))
+
+    async def range(self, wanted: Located, start: int, end: int) -> AsyncIterator[bytes] | None:
+        """Bytes `start` to `end` (excluded) as the upstream sends them, or None when it does not do ranges.
+
+        Unlike everything else these are not verified: the client asked for a part, and a part has no digest.
+        """
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        first = (await self._addresses(wanted))[0]
+        async with contextlib.AsyncExitStack() as stack:
+            answer = await stack.enter_async_context(
+                self._outgoing.open(first.url, headers=headers, told_by=first.told_by)
+            )
+            said = f"bytes {start}-{end - 1}/{wanted.size_bytes}"
+            if answer.status != 206 or answer.headers.get("content-range") != said:
+                return None
+            return _pieces(answer, stack.pop_all())
+
+    async def _addresses(self, wanted: Located) -> list[Address]:
+        columns = tables.source_subdir.c
+        sources = {one.id: one.url for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM and one.url}
+        async with self._database.read() as connection:
+            rows = await connection.execute(
+                select(columns.source_id, columns.base_url).where(
+                    columns.source_id.in_(sources), columns.name == wanted.subdir.name, columns.base_url.is_not(None)
+                )
+            )
+            bases = {row.source_id: row.base_url for row in rows}
+        if not bases:
+            raise Unavailable(
+                "artifact-missing", f"The bytes of {wanted.artifact} are not here, and no upstream has them."
+            )
+        name = quote(wanted.artifact.filename, safe="!+~")
+        return [
+            Address(bases[source] + name, told_by=f"{url.rstrip('/')}/{wanted.subdir.name}/")
+            for source, url in sources.items()
+            if source in bases
+        ]
+
+
+async def _pieces(answer: Answer, stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:
+    async with stack:
+        async for piece in answer.chunks():
+            yield piece
+
+
+class Landing:
+    """Writes down that a fetched artifact is now kept."""
+
+    def __init__(self, database: Database, store: BlobStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def __call__(self, wanted: Located, size_bytes: int) -> None:
+        """Remember the blob and the artifact, in one transaction."""
+        values = {
+            "package": wanted.artifact.name,
+            "status": "active",
+            "origin": "upstream",
+            "sha256": Sha256(wanted.sha256),
+            "size_bytes": size_bytes,
+            "record": msgspec.json.encode(wanted.record),
+            "created_at": clock.now(),
+            "created_by": "headgate",
+        }
+        place = f"{wanted.subdir.name}/{wanted.artifact}"
+        async with self._database.write() as connection:
+            await remember_blob(connection, self._store, wanted.sha256, size_bytes)
+            statement = insert(connection, tables.artifact).values(
+                subdir_id=wanted.subdir.id, filename=wanted.artifact.filename, **values
+            )
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["subdir_id", "filename"], set_=values)
+            )
+            await record(
+                connection, Action.ARTIFACT_CACHE, "headgate",
+                channel=wanted.channel.name, subject=place, sha256=wanted.sha256,
+            )  # fmt: skip

@@ -1,0 +1,53 @@
+"""The application: routes, errors, and what OpenAPI says of them all."""
+
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from headgate.doors.api import artifacts, channels, jobs, me, revisions, tokens, uploads, upstreams
+from headgate.doors.api.errors import install_errors
+from headgate.doors.api.models import ProblemAnswer
+from headgate.doors.api.services import ApiServices
+
+PREFIX = "/api/v1"
+
+_ABOUT = """\
+Credentials go into `Authorization: Bearer <token>` or `X-API-Key: <token>`; `Authorization: Basic` takes a token, or a
+user's password, as its password. A failure is a problem document (RFC 9457) with a `code` that never changes. Lists come
+in pages. A POST with a JSON body, or with none, heeds `Idempotency-Key`, except where the answer holds a secret.
+"""
+_PROBLEM: dict[str, Any] = {"model": ProblemAnswer, "content": {"application/problem+json": {}}}
+_FAILURES: dict[int | str, dict[str, Any]] = {
+    401: _PROBLEM | {"description": "Credentials are missing or not good."},
+    403: _PROBLEM | {"description": "The caller may not do that."},
+    404: _PROBLEM | {"description": "It does not exist."},
+    409: _PROBLEM | {"description": "It contradicts what is there."},
+    422: _PROBLEM | {"description": "The request cannot be understood or trusted."},
+}
+# Said for OpenAPI only: callers.py reads both headers itself.
+_SCHEMES = [
+    Depends(HTTPBearer(auto_error=False)),
+    Depends(APIKeyHeader(name="X-API-Key", auto_error=False)),
+]
+
+
+def build_api(services: ApiServices) -> FastAPI:
+    """The JSON API, version 1, on these services, at `/api/v1`."""
+    app = FastAPI(
+        title="Headgate",
+        description=_ABOUT,
+        version="1",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=_SCHEMES,
+        responses=_FAILURES,
+    )
+    app.state.services = services
+    install_errors(app)
+    # In this order: what has more behind a channel's name is asked before what has less.
+    for room in (uploads, revisions, artifacts, upstreams, channels, tokens, jobs, me):
+        app.include_router(room.router, prefix=PREFIX)
+    return app

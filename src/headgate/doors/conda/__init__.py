@@ -1,0 +1,1 @@
+"""What conda, mamba and pixi call: plain ASGI."""

@@ -1,0 +1,161 @@
+"""What conda, mamba and pixi call: plain ASGI, because a framework costs ten times the work on this path."""
+
+import hashlib
+from dataclasses import dataclass
+
+from headgate.access.authenticate import Authenticator
+from headgate.access.decisions import decide
+from headgate.access.permissions import Permission
+from headgate.access.principals import ANONYMOUS, Principal
+from headgate.channels.catalog import Catalog
+from headgate.channels.documents import CHANNEL_WIDE
+from headgate.channels.maps import Maps
+from headgate.channels.model import Channel, Privacy, SubdirState
+from headgate.channels.service import ChannelService
+from headgate.channels.shards import ShardCache
+from headgate.conda.names import Sha256, Subdir
+from headgate.db.snapshots import Snapshots
+from headgate.doors.conda.artifacts import ArtifactDoor
+from headgate.doors.conda.freshness import Freshness
+from headgate.doors.conda.listing import render_listing
+from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
+from headgate.doors.http import Head, Scope, Send, Validators, header, send_bytes, send_file
+from headgate.kernel.errors import NotFound, Refused
+from headgate.storage.local import BlobStore
+
+_CONTENT_TYPES = {"json": "application/json", "zst": "application/zstd", "bz2": "application/x-bzip2"}
+_IMMUTABLE = "max-age=31536000, immutable"
+_READING = frozenset({"GET", "HEAD"})
+_NO_NOTICES = b'{"notices":[]}'
+
+
+@dataclass(frozen=True, slots=True)
+class CondaDoor:
+    """Answers requests for channels. `index_max_age_s`: how long a client may reuse an index without asking."""
+
+    snapshots: Snapshots
+    catalog: Catalog
+    authenticator: Authenticator
+    maps: Maps
+    shards: ShardCache
+    store: BlobStore
+    channels: ChannelService
+    freshness: Freshness
+    artifacts: ArtifactDoor
+    index_max_age_s: int
+    public_url: str | None
+
+    async def answer(self, scope: Scope, send: Send) -> None:
+        """Answer one request. Raises HeadgateError for everything that is not an answer."""
+        if scope["method"] not in _READING:
+            raise Refused("method-not-allowed", "Channels are read with GET and HEAD; upload through /api/v1.")
+        path = parse_path(scope["raw_path"])
+        if not self.snapshots.is_current():
+            await self.snapshots.refresh()
+        if path.document == "notices.json":
+            await self._send_notices(scope, send)
+            return
+        channel = await self._open(scope, path)
+        if path.subdir is not None:
+            await self._answer_subdir(scope, send, channel, path.subdir, path)
+        elif path.is_listing:
+            await self._send_listing(scope, send, channel)
+        else:
+            await self._send_document(scope, send, channel, CHANNEL_WIDE, path.document or "")
+
+    async def _answer_subdir(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, path: CondaPath) -> None:
+        if self.freshness.is_first(channel, subdir):
+            channel = await self.freshness.first_sync(channel, subdir)
+        if path.artifact is not None:
+            await self.artifacts.send(scope, send, channel, subdir, path.artifact)
+        elif path.shard is not None:
+            await self._send_shard(scope, send, channel, subdir, path.shard)
+        else:
+            self.freshness.notice(channel, subdir)
+            await self._send_index(scope, send, channel, subdir, path.document or "")
+
+    async def principal(self, scope: Scope, token: str | None) -> Principal:
+        """Who asks. Raises BadCredentials for credentials that are not good, wherever they stand."""
+        if token is not None:
+            return self.authenticator.token(token)
+        authorization = header(scope, b"authorization")
+        if authorization is not None:
+            return await self.authenticator.header(authorization)
+        key = header(scope, b"x-api-key")
+        return ANONYMOUS if key is None else self.authenticator.token(key)
+
+    async def _open(self, scope: Scope, path: CondaPath) -> Channel:
+        principal = await self.principal(scope, path.token)
+        channel = self.catalog.find(path.channel)
+        if channel is None:
+            raise NotFound("channel-unknown", f"There is no channel {path.channel}.")
+        decision = decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy)
+        if not decision.is_allowed:
+            code = "credentials-needed" if decision.needs_credentials else "permission-denied"
+            raise Refused(code, decision.reason)
+        return channel
+
+    async def _send_index(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, name: str) -> None:
+        if name == SHARD_INDEX:
+            await self._send_shard_index(scope, send, channel, channel.subdirs[subdir])
+        elif name == "patch_instructions.json":
+            body = await self.channels.get_patch(channel, subdir)
+            await self._send_small(scope, send, channel, _CONTENT_TYPES["json"], body)
+        else:
+            await self._send_document(scope, send, channel, subdir, name)
+
+    async def _send_shard_index(self, scope: Scope, send: Send, channel: Channel, subdir: SubdirState) -> None:
+        known = self.maps.find_hot(subdir) or await self.maps.get(subdir)
+        validators = Validators(known.etag, known.revised_at)
+        head = Head(_CONTENT_TYPES["zst"], len(known.index), validators, self._index_cache_control(channel))
+        await send_bytes(scope, send, head, known.index)
+
+    async def _send_shard(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, digest: Sha256) -> None:
+        raw, state = digest.raw, channel.subdirs.get(subdir)
+        # A digest alone opens nothing: the subdir must name it, or a private channel's shards would leak.
+        if state is None or not await self.maps.shows(state, raw):
+            raise NotFound("shard-unknown", f"{channel.name}/{subdir} has no shard {digest}. Fetch its index again.")
+        body = self.shards.find_hot(raw) or await self.shards.find(raw)
+        if body is None:
+            raise NotFound("shard-unknown", f"Shard {digest} was collected. Fetch the index again.")
+        head = Head(_CONTENT_TYPES["zst"], len(body), Validators(f'"{digest}"'), _shared(channel, _IMMUTABLE))
+        await send_bytes(scope, send, head, body)
+
+    async def _send_document(self, scope: Scope, send: Send, channel: Channel, subdir: str, name: str) -> None:
+        document = await self.freshness.document(channel, subdir, name)
+        head = Head(
+            _CONTENT_TYPES[name.rpartition(".")[2]],
+            document.size_bytes,
+            Validators(f'"{document.sha256}"', document.created_at),
+            self._index_cache_control(channel),
+        )
+        await send_file(scope, send, head, self.store.path(document.sha256))
+
+    async def _send_notices(self, scope: Scope, send: Send) -> None:
+        head = Head(_CONTENT_TYPES["json"], len(_NO_NOTICES), Validators('"no-notices"'), "public, max-age=300")
+        await send_bytes(scope, send, head, _NO_NOTICES)
+
+    async def _send_listing(self, scope: Scope, send: Send, channel: Channel) -> None:
+        if "text/html" not in (header(scope, b"accept") or ""):
+            raise NotFound("path-unknown", "A channel's root is a page for people; clients read its subdirs.")
+        body = render_listing(channel, f"{public_url(scope, self.public_url)}/conda/{channel.name}")
+        await self._send_small(scope, send, channel, "text/html; charset=utf-8", body)
+
+    async def _send_small(self, scope: Scope, send: Send, channel: Channel, content_type: str, body: bytes) -> None:
+        etag = f'"{hashlib.sha256(body).hexdigest()}"'
+        head = Head(content_type, len(body), Validators(etag), self._index_cache_control(channel))
+        await send_bytes(scope, send, head, body)
+
+    def _index_cache_control(self, channel: Channel) -> str:
+        return _shared(channel, f"max-age={self.index_max_age_s}, must-revalidate")
+
+
+def _shared(channel: Channel, directives: str) -> str:
+    return f"{'public' if channel.privacy is Privacy.PUBLIC else 'private'}, {directives}"
+
+
+def public_url(scope: Scope, configured: str | None) -> str:
+    """The server's own address as clients see it."""
+    if configured:
+        return configured.rstrip("/")
+    return f"{scope['scheme']}://{header(scope, b'host') or '127.0.0.1'}"

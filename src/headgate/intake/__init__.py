@@ -1,0 +1,1 @@
+"""How packages come in: the upstream reader, mirrors and uploads."""

@@ -1,0 +1,275 @@
+"""Following one subdir of one upstream: read what changed, stamp it, keep it, publish it.
+
+    fetch listing -> compare fingerprints -> read changed shards -> stamp, keep cached files -> encode -> store
+                                                                                             (batches) -> publish (once)
+
+Batches are stored as they come, so a killed sync resumes with the names it had not reached; the published map changes
+in one last transaction.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.audit.events import Action, record
+from headgate.channels.model import Channel, Source
+from headgate.channels.revisions import publish
+from headgate.channels.shards import read_shards, save_shards
+from headgate.channels.sources import (
+    drop_source_shards,
+    read_source_shards,
+    save_source_shards,
+    source_subdir_id,
+)
+from headgate.conda.names import Subdir
+from headgate.conda.records import stamp
+from headgate.conda.shards import Shard, decode_shard, encode_shard
+from headgate.db import tables
+from headgate.db.engine import Database, chunks
+from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamReader, UpstreamState
+from headgate.kernel import clock
+from headgate.kernel.errors import HeadgateError, Invalid
+
+_BATCH = 1_000
+
+log = structlog.get_logger(__name__)
+
+
+class Progress(Protocol):
+    """Told how far the work is, as often as one likes."""
+
+    async def __call__(self, step: str, done: int, total: int) -> None:
+        """`done` of `total` items of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a sync of one subdir came to: `state` is `changed`, `unchanged` or `absent`; names touched, names gone."""
+
+    state: str
+    changed: int = 0
+    removed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the sync writes, and what it knew before."""
+
+    channel: Channel
+    source: Source
+    subdir: Subdir
+    source_subdir: int
+    previous: UpstreamState | None
+    is_first: bool
+    known: dict[str, tuple[bytes, bytes]]
+
+
+async def sync_subdir(
+    database: Database, channel: Channel, source: Source, subdir: Subdir, reader: UpstreamReader, progress: Progress
+) -> Outcome:
+    """Bring one subdir up to its upstream. Whatever the upstream answers, a good revision is never lost.
+
+    Raises Unavailable or Invalid (remembered as the subdir's failure) when the upstream cannot be read.
+    """
+    place = await _open_place(database, channel, source, subdir)
+    await progress(f"{subdir}: reading the upstream's index", 0, 0)
+    try:
+        found = await reader.fetch(place.previous)
+        if isinstance(found, Unchanged | Missing):
+            return await _note_nothing(database, place, found)
+        try:
+            return await _take(database, place, found, progress)
+        finally:
+            await found.close()
+    except HeadgateError as error:
+        await _note(database, place, failure=error.message)
+        raise
+
+
+async def _open_place(database: Database, channel: Channel, source: Source, subdir: Subdir) -> _Place:
+    async with database.write() as connection:
+        number = await source_subdir_id(connection, source.id, subdir)
+        columns = tables.source_subdir.c
+        row = (await connection.execute(select(columns.state, columns.synced_at).where(columns.id == number))).one()
+        known = await read_source_shards(connection, number)
+    previous = None if row.state is None else msgspec.convert(row.state, UpstreamState)
+    return _Place(channel, source, subdir, number, previous, row.synced_at is None, known)
+
+
+async def _note_nothing(database: Database, place: _Place, found: Unchanged | Missing) -> Outcome:
+    if isinstance(found, Unchanged):
+        await _note(database, place, failure=None)
+        return Outcome("unchanged")
+    if place.subdir.is_noarch:
+        async with database.write() as connection:
+            await publish(connection, place.channel.id, place.subdir, set(), "upstream has no noarch")
+    has_records = bool(place.known)
+    await _note(
+        database, place, failure="The upstream no longer has this subdir; what it had is kept." if has_records else None
+    )
+    return Outcome("absent")
+
+
+async def _note(database: Database, place: _Place, *, failure: str | None) -> None:
+    async with database.write() as connection:
+        await _update_place(connection, place, checked_at=clock.now(), failure=failure)
+
+
+async def _update_place(connection: AsyncConnection, place: _Place, **values: Any) -> None:
+    chosen = tables.source_subdir.c.id == place.source_subdir
+    await connection.execute(update(tables.source_subdir).where(chosen).values(values))
+
+
+async def _take(database: Database, place: _Place, listing: UpstreamListing, progress: Progress) -> Outcome:
+    known = place.known
+    changed = [n for n, fingerprint in listing.fingerprints.items() if known.get(n, (None,))[0] != fingerprint]
+    gone = known.keys() - listing.fingerprints.keys()
+    # Where the bytes are is known from here on, so that a client of an early revision can fetch them.
+    async with database.write() as connection:
+        await _update_place(connection, place, base_url=listing.base_url)
+    done = 0
+    async for batch in _batches(listing, changed):
+        await _store(database, place, listing.fingerprints, batch)
+        done += len(batch)
+        await progress(f"{place.subdir}: names", done, len(changed))
+    await _keep_cached(database, place, gone)
+    await progress(f"{place.subdir}: publishing", done, len(changed))
+    await _finish(database, place, listing, len(changed), len(gone))
+    return Outcome("changed", len(changed), len(gone))
+
+
+async def _batches(listing: UpstreamListing, names: Collection[str]) -> AsyncIterator[dict[str, Shard]]:
+    batch: dict[str, Shard] = {}
+    async for name, shard in listing.iter_shards(sorted(names)):
+        batch[name] = shard
+        if len(batch) == _BATCH:
+            yield batch
+            batch = {}
+    if batch:
+        yield batch
+
+
+async def _store(
+    database: Database, place: _Place, fingerprints: Mapping[str, bytes], batch: Mapping[str, Shard]
+) -> None:
+    old, cached = await _remembered(database, place, batch.keys())
+
+    def encode() -> dict[str, tuple[bytes, bytes]]:
+        now_ms = clock.now_ms()
+        encoded = {}
+        for name, shard in batch.items():
+            merged = _merged(shard, old.get(name), cached.get(name, ()), is_first=place.is_first, now_ms=now_ms)
+            try:
+                encoded[name] = encode_shard(merged)
+            except Invalid as error:
+                log.warning("package-unreadable", package=name, code=error.code, reason=error.message)
+        return encoded
+
+    encoded = await asyncio.to_thread(encode)
+    async with database.write() as connection:
+        await save_shards(connection, dict(encoded.values()))
+        rows = {name: (fingerprints[name], digest) for name, (digest, _) in encoded.items()}
+        await save_source_shards(connection, place.source_subdir, rows)
+
+
+async def _remembered(
+    database: Database, place: _Place, names: Collection[str]
+) -> tuple[dict[str, Shard], dict[str, set[str]]]:
+    """Our old shard of each name, and the file names of each that we hold the bytes of."""
+    digests = {name: place.known[name][1] for name in names if name in place.known}
+    if not digests:
+        return {}, {}
+    async with database.read() as connection:
+        bodies = await read_shards(connection, digests.values())
+        cached = await _cached_files(connection, place, digests.keys())
+    return {name: decode_shard(bodies[digest]) for name, digest in digests.items()}, cached
+
+
+async def _cached_files(connection: AsyncConnection, place: _Place, names: Collection[str]) -> dict[str, set[str]]:
+    if not place.channel.settings.is_keeping_cached or place.subdir not in place.channel.subdirs:
+        return {}
+    columns = tables.artifact.c
+    found: dict[str, set[str]] = {}
+    for some in chunks(sorted(names)):
+        rows = await connection.execute(
+            select(columns.package, columns.filename).where(
+                columns.subdir_id == place.channel.subdirs[place.subdir].id,
+                columns.status == "active",
+                columns.package.in_(some),
+            )
+        )
+        for package, filename in rows:
+            found.setdefault(package, set()).add(filename)
+    return found
+
+
+def _merged(new: Shard, old: Shard | None, cached: Collection[str], *, is_first: bool, now_ms: int) -> Shard:
+    """The upstream's shard, each record stamped with when it was first seen, and what we must keep of the old one."""
+    before = {} if old is None else dict(old.records())
+    for filename, rec in new.records():
+        earlier = before.get(filename)
+        # Other bytes under an old name are news: their clock starts again.
+        is_same = earlier is not None and earlier.get("sha256") == rec.get("sha256")
+        known_ms = earlier.get("indexed_timestamp") if earlier is not None and is_same else None
+        stamp(rec, known_ms=known_ms, first_sync=is_first, now_ms=now_ms)
+    if old is not None and cached:
+        _carry_over(new, old, set(cached))
+    return new
+
+
+def _carry_over(new: Shard, old: Shard, filenames: set[str]) -> None:
+    for theirs, ours in ((new.packages, old.packages), (new.conda, old.conda)):
+        for filename, rec in ours.items():
+            if filename in filenames:
+                theirs.setdefault(filename, rec)
+    for group, ours in old.v3.items():
+        for stem, rec in ours.items():
+            if f"{stem}.{group}" in filenames:
+                new.v3.setdefault(group, {}).setdefault(stem, rec)
+    listed = {filename for filename, _ in new.records()}
+    new.removed[:] = [filename for filename in new.removed if filename not in listed]
+
+
+async def _keep_cached(database: Database, place: _Place, gone: Collection[str]) -> None:
+    """Drop names that left the upstream, but for the records of files that we hold."""
+    for some in chunks(sorted(gone)):
+        old, cached = await _remembered(database, place, some)
+        kept = {
+            name: _merged(_empty(), old[name], cached[name], is_first=False, now_ms=0) for name in cached if name in old
+        }
+        encoded = {name: encode_shard(shard) for name, shard in kept.items() if not shard.is_empty}
+        async with database.write() as connection:
+            await save_shards(connection, dict(encoded.values()))
+            # An upstream that brings the name back will differ from this fingerprint.
+            rows = {name: (b"", digest) for name, (digest, _) in encoded.items()}
+            await save_source_shards(connection, place.source_subdir, rows)
+            await drop_source_shards(connection, place.source_subdir, [name for name in some if name not in encoded])
+
+
+def _empty() -> Shard:
+    return Shard(packages={}, conda={}, v3={}, removed=[])
+
+
+async def _finish(database: Database, place: _Place, listing: UpstreamListing, changed: int, gone: int) -> None:
+    now = clock.now()
+    async with database.write() as connection:
+        await _update_place(
+            connection,
+            place,
+            state=msgspec.to_builtins(listing.state),
+            info=listing.info,
+            checked_at=now,
+            synced_at=now,
+            failure=None,
+        )
+        detail = {"source": place.source.id, "changed": changed, "removed": gone}
+        await record(
+            connection, Action.MIRROR_SYNC, "headgate", channel=place.channel.name, subject=place.subdir, **detail
+        )
+        await publish(connection, place.channel.id, place.subdir, None, "upstream synced")

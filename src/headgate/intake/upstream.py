@@ -1,0 +1,249 @@
+"""Reads one upstream subdir: tries its index files from the best to the oldest, and trusts none of them.
+
+repodata_shards.msgpack.zst -> repodata.json.zst -> repodata.json -> repodata.json.bz2
+      404, 410, 403, 501: the next one          anything else that is not 200 or 304: an error
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Final, ParamSpec, TypeVar
+from urllib.parse import urljoin
+
+import structlog
+
+from headgate.conda.names import Subdir
+from headgate.conda.repodata import Repodata, split_repodata
+from headgate.conda.shards import MAX_INDEX_BYTES, decode_index
+from headgate.http.client import Answer, Outgoing, mask_url
+from headgate.intake.budget import MemoryBudget
+from headgate.intake.listings import (
+    DocumentListing,
+    Form,
+    ShardedListing,
+    UpstreamListing,
+    UpstreamState,
+    naming,
+)
+from headgate.intake.run_exports import RunExports, group_run_exports, mix_fingerprint
+from headgate.intake.unpacking import UnpackLimits, scratch_file, unpack, write_all
+from headgate.kernel.errors import Invalid, Refused, Unavailable
+
+__all__ = [
+    "DocumentListing",
+    "Missing",
+    "ShardedListing",
+    "Unchanged",
+    "UpstreamListing",
+    "UpstreamReader",
+    "UpstreamState",
+]
+
+_FILES: Final[Mapping[Form, str]] = {
+    "shards": "repodata_shards.msgpack.zst",
+    "zst": "repodata.json.zst",
+    "json": "repodata.json",
+    "bz2": "repodata.json.bz2",
+}
+_RUN_EXPORTS = ("run_exports.json.zst", "run_exports.json")
+# Seen: repodata unpacks to six times its size, and its views take half as much again.
+_BYTES_IN_MEMORY: Final[Mapping[Form, int]] = {"shards": 1, "zst": 9, "bz2": 12, "json": 2}
+_ABSENT = frozenset({404, 410})
+# Some servers say 403 or 501 of files they do not have; that does not prove that the subdir is gone.
+_NOT_HERE = _ABSENT | {403, 501}
+_BASES = ("base_url", "shards_base_url")
+_DOWNLOAD_BYTES: Final = 1 << 20
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unchanged:
+    """The upstream says that nothing changed since the state it was asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The upstream has no such subdir: every index file is absent."""
+
+
+class UpstreamReader:
+    """Fetches the listing of `<base_url>/<subdir>/`.
+
+    `base_url` is the configured channel URL (http, https or file, credentials included); `scratch` a folder for what
+    is downloaded, where nothing is left behind. `max_document_bytes` bounds a repodata document, packed and unpacked;
+    `concurrency` the shards downloaded at once; `budget`, shared by readers, the documents in memory at once.
+    """
+
+    def __init__(
+        self,
+        outgoing: Outgoing,
+        base_url: str,
+        subdir: Subdir,
+        scratch: Path,
+        *,
+        max_document_bytes: int = 4 << 30,
+        concurrency: int = 16,
+        budget: MemoryBudget | None = None,
+    ) -> None:
+        self._outgoing = outgoing
+        self._budget = budget or MemoryBudget(max_document_bytes)
+        self._root = f"{base_url.rstrip('/')}/{subdir}/"
+        self._scratch = scratch
+        self._limits = UnpackLimits(max_document_bytes)
+        self._concurrency = concurrency
+
+    async def fetch(self, previous: UpstreamState | None) -> ShardedListing | DocumentListing | Unchanged | Missing:
+        """The subdir's listing as it is now.
+
+        Asks conditionally for the file `previous` came from. Raises Unavailable or Invalid, and nothing else, with a
+        sentence that names the masked URL.
+        """
+        statuses = []
+        try:
+            for form in _FILES:
+                found = await self._fetch_form(form, previous)
+                if not isinstance(found, int):
+                    return found
+                statuses.append(found)
+        except Refused as error:
+            raise Invalid(error.code, error.message, error.reasons) from error
+        if _prove_absence(statuses):
+            return Missing()
+        raise Unavailable(
+            "upstream-status",
+            f"{mask_url(self._root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
+            "its credentials may be wrong, or the subdir may not exist there.",
+        )
+
+    async def _fetch_form(
+        self, form: Form, previous: UpstreamState | None
+    ) -> ShardedListing | DocumentListing | Unchanged | int:
+        """The listing read from one file, or the status that says it is not there."""
+        url = self._root + _FILES[form]
+        conditions = _conditions(previous) if previous is not None and previous.form == form else {}
+        async with self._outgoing.open(url, headers=conditions) as answer:
+            log.debug("upstream-index", url=answer.url, status=answer.status)
+            if answer.status == 304 and conditions:
+                return Unchanged()
+            if answer.status in _NOT_HERE:
+                return answer.status
+            if answer.status != 200:
+                raise Unavailable("upstream-status", f"{answer.url} answered {answer.status} instead of an index.")
+            if form == "shards":
+                return await self._read_index(url, answer)
+            return await self._read_document(form, url, answer)
+
+    async def _read_index(self, url: str, answer: Answer) -> ShardedListing:
+        data = await answer.read(MAX_INDEX_BYTES)
+        with naming(url):
+            index = await asyncio.to_thread(decode_index, data)
+        return ShardedListing(
+            self._outgoing,
+            url,
+            _state("shards", answer, index.info),
+            base_url=await self._resolve(url, index.info, "base_url"),
+            shards_url=await self._resolve(url, index.info, "shards_base_url"),
+            shards=index.shards,
+            concurrency=self._concurrency,
+        )
+
+    async def _read_document(self, form: Form, url: str, answer: Answer) -> DocumentListing:
+        with await asyncio.to_thread(scratch_file, self._scratch) as packed:
+            await self._download(answer, packed)
+            run_exports = await self._read_run_exports()
+            held_bytes = await self._budget.take(packed.tell() * _BYTES_IN_MEMORY[form])
+            try:
+                with naming(url):
+                    repodata, fingerprints = await _finish(self._take_apart, packed, run_exports)
+                base_url = await self._resolve(url, repodata.info, "base_url")
+            except BaseException:
+                await self._budget.give_back(held_bytes)
+                raise
+        if repodata.skipped:
+            log.warning("nameless-records-skipped", url=mask_url(url), files=repodata.skipped[:10])
+        return DocumentListing(
+            url,
+            _state(form, answer, repodata.info),
+            base_url=base_url,
+            repodata=repodata,
+            fingerprints=fingerprints,
+            run_exports=run_exports,
+            on_close=partial(self._budget.give_back, held_bytes),
+        )
+
+    async def _read_run_exports(self) -> RunExports:
+        """What run_exports.json says beside a monolithic document; nothing when the upstream has none."""
+        for name in _RUN_EXPORTS:
+            url = self._root + name
+            async with self._outgoing.open(url) as answer:
+                if answer.status in _NOT_HERE:
+                    continue
+                if answer.status != 200:
+                    raise Unavailable("upstream-status", f"{answer.url} answered {answer.status}.")
+                with await asyncio.to_thread(scratch_file, self._scratch) as packed:
+                    await self._download(answer, packed)
+                    with naming(url):
+                        return await _finish(self._group_run_exports, packed)
+        return {}
+
+    def _group_run_exports(self, packed: IO[bytes]) -> RunExports:
+        return group_run_exports(unpack(packed, self._scratch, self._limits))
+
+    async def _download(self, answer: Answer, target: IO[bytes]) -> None:
+        received = 0
+        async for piece in answer.chunks(_DOWNLOAD_BYTES):
+            received += len(piece)
+            answer.check_size(received, self._limits.max_bytes)
+            await _finish(write_all, target, piece)
+
+    def _take_apart(self, packed: IO[bytes], run_exports: RunExports) -> tuple[Repodata, dict[str, bytes]]:
+        repodata = split_repodata(unpack(packed, self._scratch, self._limits))
+        fingerprints = {name: fragments.fingerprint() for name, fragments in repodata.names.items()}
+        mixed = run_exports.keys() & fingerprints.keys()
+        return repodata, fingerprints | {n: mix_fingerprint(fingerprints[n], run_exports[n]) for n in mixed}
+
+    async def _resolve(self, url: str, info: Mapping[str, Any], key: str) -> str:
+        """An absolute URL ending in a slash, from a `base_url` relative to the file that says it (CEP 15, CEP 16)."""
+        base = info.get(key) or ""
+        if not isinstance(base, str):
+            raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not text.")
+        try:
+            joined = urljoin(url, base or ".")
+        except ValueError:
+            raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not an address.") from None
+        vetted = await self._outgoing.vet(joined, told_by=url)
+        return vetted if vetted.endswith("/") else f"{vetted}/"
+
+
+def _prove_absence(statuses: Sequence[int]) -> bool:
+    """Whether every document is absent; of shards, which are optional, "not implemented" says the same."""
+    shards, *documents = statuses
+    return shards in _ABSENT | {501} and _ABSENT.issuperset(documents)
+
+
+async def _finish(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Runs `work` in a thread and, when cancelled, waits for its end: the file it uses is about to be closed."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _conditions(previous: UpstreamState) -> dict[str, str]:
+    known = {"If-None-Match": previous.etag, "If-Modified-Since": previous.last_modified}
+    return {name: value for name, value in known.items() if value}
+
+
+def _state(form: Form, answer: Answer, info: Mapping[str, Any]) -> UpstreamState:
+    kept = {key: value for key, value in info.items() if key not in _BASES}
+    return UpstreamState(
+        form=form, etag=answer.headers.get("ETag"), last_modified=answer.headers.get("Last-Modified"), info=kept
+    )

@@ -1,0 +1,97 @@
+"""A worker's life: take over what an earlier one left, run what is asked for, and look around now and then."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+from dbos import DBOS
+
+from headgate.channels.catalog import read_channels
+from headgate.channels.documents import EAGER, Renderer
+from headgate.channels.model import Channel
+from headgate.db.engine import Database
+from headgate.db.watch import Watch
+from headgate.http.client import Outgoing
+from headgate.jobs.engine import declare_queues, open_worker
+from headgate.jobs.publish import PublishJobs
+from headgate.jobs.service import JobService
+from headgate.jobs.sync import SyncJobs
+from headgate.jobs.upkeep import UpkeepJobs
+from headgate.kernel.errors import HeadgateError
+from headgate.storage.local import BlobStore
+
+_LOOK_S = 0.1
+_REST_AFTER_FAILURE_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerParts:
+    """What jobs work with."""
+
+    database: Database
+    watch: Watch
+    store: BlobStore
+    outgoing: Outgoing
+    jobs: JobService
+
+
+@dataclass(frozen=True, slots=True)
+class UpkeepPlan:
+    """How often to clean up, and what counts as old."""
+
+    interval_s: float
+    shard_age_days: int
+    blob_age_hours: int
+
+
+async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
+    """Run jobs until `stop` is set; what is under way then resumes with the next worker of the same name."""
+    open_worker(jobs_url, executor)
+    SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
+    PublishJobs(Renderer(parts.database, parts.store))
+    UpkeepJobs(parts.database, parts.store)
+    DBOS.launch()
+    await declare_queues()
+    await parts.watch.start()
+    log.info("worker_started", executor=executor)
+    looking = asyncio.create_task(_look_around(parts, upkeep))
+    await stop.wait()
+    looking.cancel()
+    await asyncio.gather(looking, return_exceptions=True)
+    DBOS.destroy()
+
+
+async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan) -> None:
+    seen: int | None = None
+    cleaned_at = time.monotonic()
+    while True:
+        try:
+            version = parts.watch.version()
+            if version != seen:
+                seen = version
+                await _render_what_fell_behind(parts)
+            if time.monotonic() - cleaned_at > upkeep.interval_s:
+                cleaned_at = time.monotonic()
+                await parts.jobs.collect("headgate", upkeep.shard_age_days, upkeep.blob_age_hours)
+        except HeadgateError as error:
+            log.warning("look_failed", code=error.code, reason=error.message)
+            await asyncio.sleep(_REST_AFTER_FAILURE_S)
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _render_what_fell_behind(parts: WorkerParts) -> None:
+    """Ask for the eager document of every subdir whose newest revision has none: the revision is the request."""
+    async with parts.database.read() as connection:
+        channels = await read_channels(connection)
+    for channel in channels:
+        for subdir in _behind(channel):
+            await parts.jobs.publish(channel.name, subdir, EAGER)
+
+
+def _behind(channel: Channel) -> list[str]:
+    revisions: Mapping[str, int] = {key[0]: doc.revision for key, doc in channel.documents.items() if key[1] == EAGER}
+    return [name for name, state in channel.subdirs.items() if revisions.get(name, 0) < state.revision]

@@ -1,0 +1,23 @@
+"""Time, in one place: aware UTC datetimes, and milliseconds where conda counts in them."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The current moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def now_ms() -> int:
+    """The current moment in milliseconds since 1970, the unit of conda's `timestamp`."""
+    return int(now().timestamp() * 1000)
+
+
+def to_ms(moment: datetime) -> int:
+    """An aware datetime as milliseconds since 1970."""
+    return int(moment.timestamp() * 1000)
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Milliseconds since 1970 as an aware datetime."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,200 @@
+"""Settings: one `headgate.toml` in the data folder, and `HEADGATE_<SECTION>__<KEY>` in the environment, which wins.
+
+An unknown key or a bad value is an error that names its place; nothing is ever ignored.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from headgate.kernel.errors import Invalid
+
+PREFIX = "HEADGATE_"
+# Read by the command line, by tests and by scripts; not settings of the server.
+OTHER_VARIABLES = frozenset(
+    {"HEADGATE_DATA", "HEADGATE_URL", "HEADGATE_TOKEN", "HEADGATE_ADMIN_PASSWORD", "HEADGATE_SHARED", "HEADGATE_VENV"}
+)
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Section):
+    """Where the server listens, and how it is reached."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8765, ge=0, le=65535, description="Port to listen on.")
+    workers: int = Field(default=1, ge=1, le=64, description="Web worker processes.")
+    public_url: str | None = Field(default=None, description="URL that clients use, when it is not http://host:port.")
+    x_accel_prefix: str | None = Field(
+        default=None, description="Internal nginx location of the blobs folder; package files then leave through nginx."
+    )
+    index_max_age_seconds: int = Field(
+        default=0, ge=0, le=3600, description="How long a client may reuse an index unasked; 0: it asks every time."
+    )
+
+
+class DatabaseSettings(_Section):
+    """Where channels and jobs are kept."""
+
+    url: str | None = Field(
+        default=None, description="postgresql://user:password@host/name; without it, SQLite files in the data folder."
+    )
+
+
+class UpstreamSettings(_Section):
+    """What outgoing requests may reach."""
+
+    file_roots: tuple[AbsolutePath, ...] = Field(
+        default=(), description="Folders under which file:// upstreams may lie."
+    )
+    recheck_minutes: int = Field(
+        default=15,
+        ge=1,
+        description="A mirror whose index is asked for looks at its upstream when its last look is older.",
+    )
+    connect_timeout_seconds: float = Field(default=10, gt=0, description="Time to connect to an upstream.")
+    stall_timeout_seconds: float = Field(
+        default=60, gt=0, description="Time without progress after which a request is given up."
+    )
+    first_sync_wait_seconds: float = Field(
+        default=45,
+        ge=0,
+        le=600,
+        description="How long a client waits for the first sync of a subdir before it gets a 503.",
+    )
+
+
+class UploadSettings(_Section):
+    """Limits of an upload."""
+
+    max_bytes: int = Field(default=8 << 30, gt=0, description="Largest package file.")
+    max_unpacked_bytes: int = Field(default=64 << 30, gt=0, description="Largest sum of the files inside.")
+    max_members: int = Field(default=500_000, gt=0, description="Most files inside.")
+    max_ratio: int = Field(default=200, gt=1, description="Most times that unpacking may enlarge it.")
+
+
+class UpkeepSettings(_Section):
+    """What is collected when."""
+
+    shard_age_days: int = Field(
+        default=7, ge=1, description="How long a superseded shard stays for clients with an old index."
+    )
+    blob_age_hours: int = Field(default=24, ge=1, description="How long bytes stay that nothing lists.")
+    interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
+
+
+class LogSettings(_Section):
+    """What is logged, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    format: Literal["json", "text"] = Field(default="json", description="One JSON object a line, or text for people.")
+
+
+class Settings(BaseSettings):
+    """Every setting, by section."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    upload: UploadSettings = UploadSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - one file is enough
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file."""
+        return env_settings, init_settings
+
+
+def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the file, if it is there, and the environment. Raises Invalid `settings-invalid`, a reason per mistake."""
+    text = path.read_text() if path.exists() else ""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid("settings-invalid", f"{path} is not TOML: {error}.") from error
+    reasons = _unknown_variables(environment if environment is not None else os.environ)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        reasons += [_reason(path, text, values, one) for one in error.errors(include_url=False)]
+    if reasons:
+        raise Invalid("settings-invalid", f"The settings are not valid: {' '.join(reasons)}", reasons)
+    return settings
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    known = {f"{PREFIX}{section}__{key}".upper() for section, key in iter_keys()} | OTHER_VARIABLES
+    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+    return [f"Environment: {name} is not a setting." for name in unknown]
+
+
+def iter_keys() -> list[tuple[str, str]]:
+    """Every (section, key)."""
+    return [
+        (section, key)
+        for section, field in Settings.model_fields.items()
+        for key in getattr(field.annotation, "model_fields", {})
+    ]
+
+
+def _reason(path: Path, text: str, values: Mapping[str, Any], error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    name = ".".join(location)
+    said = error["msg"].removeprefix("Value error, ")
+    what = "is not a setting" if error["type"] == "extra_forbidden" else said[0].lower() + said[1:]
+    node: Any = values
+    for part in location[:2]:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    if node is None and error["type"] != "missing":
+        return f"Environment: {PREFIX}{'__'.join(location[:2]).upper()} {what}."
+    return f"{path.name}, line {_line_of(text, location)}: {name}: {what}."
+
+
+def _line_of(text: str, location: list[str]) -> int:
+    """The line where a key stands; that of its section, or 1, when it cannot be told."""
+    section, found = "", 1
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        if header:
+            section = header[1]
+            found = number if section == location[0] else found
+            continue
+        key = re.match(r"\s*([A-Za-z0-9_.\"'-]+)\s*=", line)
+        if key and ".".join(filter(None, [section, key[1].strip("\"'")])) in {".".join(location[:2]), location[0]}:
+            return number
+    return found

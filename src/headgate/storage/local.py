@@ -1,0 +1,145 @@
+"""Blobs on local disk: written beside, fsynced, renamed; so a name is either absent or whole."""
+
+import asyncio
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from headgate.conda.names import Sha256
+from headgate.kernel.errors import Unavailable
+from headgate.storage.paths import DataFolder, blob_key
+
+
+class BlobWriter:
+    """A blob being written; `commit` gives it its name, `cancel` leaves no trace."""
+
+    def __init__(self, folder: DataFolder, path: Path) -> None:
+        self._folder = folder
+        self.path = path
+        self.file: BinaryIO = path.open("w+b")
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self.size_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        """Append; hashes go along. Raises Unavailable `storage-full` when the disk is."""
+        with disk_errors():
+            self.file.write(data)
+        self._sha256.update(data)
+        self._md5.update(data)
+        self.size_bytes += len(data)
+
+    @property
+    def sha256(self) -> Sha256:
+        """Digest of what was written so far."""
+        return Sha256(self._sha256.hexdigest())
+
+    @property
+    def md5(self) -> str:
+        """MD5 of what was written so far, which conda's records still carry."""
+        return self._md5.hexdigest()
+
+    def commit(self) -> Sha256:
+        """Make it durable under its digest, and return that."""
+        sha256 = self.sha256
+        target = self._folder.blobs / blob_key(sha256)
+        with disk_errors():
+            self.file.flush()
+            os.fsync(self.file.fileno())
+            self.file.close()
+            move_durably(self.path, target)
+        return sha256
+
+    def cancel(self) -> None:
+        """Forget what was written."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        self.path.unlink(missing_ok=True)
+
+
+class BlobStore:
+    """Reading, writing and removing blobs in a data folder."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self.folder = folder
+
+    def path(self, sha256: Sha256) -> Path:
+        """Where the blob is, or would be."""
+        return self.folder.blobs / blob_key(sha256)
+
+    def find(self, sha256: Sha256) -> Path | None:
+        """The blob's file, or None when it is not here."""
+        path = self.path(sha256)
+        return path if path.exists() else None
+
+    @contextlib.contextmanager
+    def writer(self) -> Iterator[BlobWriter]:
+        """A new blob; what was not committed when the block ends is cancelled."""
+        with disk_errors():
+            writer = BlobWriter(self.folder, self.folder.incoming / f"{secrets.token_hex(12)}.part")
+        try:
+            yield writer
+        finally:
+            if not writer.file.closed:
+                writer.cancel()
+
+    def remove(self, sha256: Sha256) -> None:
+        """Delete the blob; absent is as good."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def iter_digests(self) -> Iterator[Sha256]:
+        """Every blob on disk, in no order."""
+        for shelf in self.folder.blobs.iterdir():
+            for path in shelf.iterdir():
+                yield Sha256(path.name)
+
+    def sweep(self) -> int:
+        """Remove what a killed process left in `incoming/` and `scratch/`; how many files. Call before workers start."""
+        count = 0
+        for folder in (self.folder.incoming, self.folder.scratch):
+            for path in sorted(folder.rglob("*"), reverse=True):
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+                    count += 1
+        return count
+
+    async def render(self, write: Callable[[BlobWriter], None]) -> tuple[Sha256, int]:
+        """Write a blob in a thread by calling `write(writer)`; its digest and size in bytes."""
+
+        def work() -> tuple[Sha256, int]:
+            with self.writer() as writer:
+                write(writer)
+                return writer.commit(), writer.size_bytes
+
+        return await asyncio.to_thread(work)
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Rename into place, and see to it that a power cut does not undo that."""
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    source.replace(target)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn a full or failing disk into a sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise Unavailable(
+                "storage-full", "The disk that holds the data folder is full. Free some space; nothing was lost."
+            ) from error
+        raise Unavailable("storage-failed", f"The data folder cannot be written: {error.strerror}.") from error

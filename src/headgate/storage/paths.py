@@ -1,0 +1,42 @@
+"""The data folder, drawn once; these functions make every path in it.
+
+DATA/
+├── headgate.toml                settings
+├── headgate.db                  SQLite: channels, shards, tokens, audit (unless a PostgreSQL is set)
+├── jobs.db                      SQLite: durable workflows (likewise)
+├── secret.key                   what token digests are keyed with; mode 0600
+├── blobs/ab/abcdef…             bytes by sha256: package files and rendered documents
+├── incoming/<random>.part       uploads and documents being written; swept at start
+├── incoming/<sha256>.fetch      an artifact on its way from upstream, tailed by every process that serves it
+└── scratch/                     upstream documents being read; swept at start
+"""
+
+from pathlib import Path
+
+from headgate.conda.names import Sha256
+
+
+class DataFolder:
+    """Paths inside one data folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings = root / "headgate.toml"
+        self.database = root / "headgate.db"
+        self.jobs = root / "jobs.db"
+        self.secret = root / "secret.key"
+        self.blobs = root / "blobs"
+        self.incoming = root / "incoming"
+        self.scratch = root / "scratch"
+        self.metrics = root / "metrics"
+        self.lock = root / "lock"
+
+    def create(self) -> None:
+        """Make the folders; nobody else on the machine may look into them."""
+        for folder in (self.root, self.blobs, self.incoming, self.scratch, self.metrics):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def blob_key(sha256: Sha256) -> str:
+    """Where a blob lives below `blobs/` (and, for a fronting web server, below its internal location)."""
+    return f"{sha256[:2]}/{sha256}"

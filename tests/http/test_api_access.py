@@ -1,0 +1,182 @@
+"""Every route: nobody gets 401, the wrong token 403, the right one an answer."""
+
+from base64 import b64encode
+from datetime import timedelta
+
+import pytest
+
+from headgate.bootstrap import Services
+from headgate.doors.api.app import PREFIX, build_api
+from tests.http.conftest import PASSWORD, Callers
+from tests.packages import package
+
+FILE = "noarch/demo-1.0-0.conda"
+# (route as OpenAPI names it, status for who may, body)
+ROUTES = [
+    ("POST /channels", 201, {"name": "new", "kind": "hosted"}),
+    ("GET /channels/team", 200, None),
+    ("PATCH /channels/team", 200, {"privacy": "private"}),
+    ("DELETE /channels/team", 204, None),
+    ("GET /channels/team/artifacts", 200, None),
+    (f"DELETE /channels/team/artifacts/{FILE}", 204, None),
+    (f"POST /channels/team/artifacts/{FILE}/yank", 200, None),
+    (f"POST /channels/team/artifacts/{FILE}/unyank", 200, None),
+    ("GET /channels/team/revisions", 200, None),
+    ("GET /channels/team/patches/noarch", 200, None),
+    ("PUT /channels/team/patches/noarch", 200, {"remove": []}),
+    ("GET /channels/outer/world/upstreams", 200, None),
+    ("POST /channels/outer/world/upstreams", 201, {"url": "https://other.example/x"}),
+    ("DELETE /channels/outer/world/upstreams", 204, None),
+    ("GET /channels/outer/world/mirror", 200, None),
+    ("POST /channels/outer/world/sync", 202, {}),
+    ("GET /tokens", 200, None),
+    ("POST /tokens", 201, {"name": "fresh"}),
+    ("DELETE /tokens/ada/viewer", 204, None),
+    ("GET /jobs", 200, None),
+    ("GET /jobs/none", 404, None),
+    ("POST /jobs/none/stop", 404, None),
+    ("POST /jobs/none/retry", 404, None),
+]
+# Tested by themselves below, or in test_api_uploads.py.
+OTHERS = {"GET /channels", "GET /me", "POST /channels/{channel}/artifacts"}
+
+
+def generic(route: str) -> str:
+    """`GET /channels/team` as OpenAPI names it."""
+    return (
+        route.replace("outer/world", "{channel}")
+        .replace("team", "{channel}")
+        .replace(FILE, "{subdir}/{filename}")
+        .replace("patches/noarch", "patches/{subdir}")
+        .replace("ada/viewer", "{user}/{name}")
+        .replace("none", "{job_id}")
+    )
+
+
+def test_every_route_is_listed_here(services: Services) -> None:
+    paths = build_api(services).openapi()["paths"]
+    known = {f"{method.upper()} {path.removeprefix(PREFIX)}" for path, methods in paths.items() for method in methods}
+    assert {generic(route) for route, _, _ in ROUTES} | OTHERS == known
+
+
+@pytest.mark.parametrize(("route", "status", "body"), ROUTES, ids=[route for route, _, _ in ROUTES])
+async def test_route_is_closed_but_to_those_who_may(
+    callers: Callers, hosted: str, mirror: str, route: str, status: int, body: object
+) -> None:
+    filename, content = package()
+    await callers.admin.post(f"/channels/{hosted}/artifacts", params={"filename": filename}, content=content)
+    method, path = route.split(" ")
+    refused = await callers.anonymous.request(method, path, json=body)
+    assert refused.status_code == 401, refused.text
+    assert refused.json()["code"] == "credentials-needed"
+    assert "www-authenticate" in refused.headers
+    for caller in (callers.adder, callers.member):
+        refused = await caller.request(method, path, json=body)
+        assert refused.status_code == 403, refused.text
+        assert refused.json()["code"] == "permission-denied"
+    allowed = await callers.admin.request(method, path, json=body)
+    assert allowed.status_code == status, allowed.text
+
+
+async def test_upload_is_closed_but_to_those_who_may(callers: Callers, hosted: str) -> None:
+    filename, content = package()
+    path = f"/channels/{hosted}/artifacts?filename={filename}"
+    assert (await callers.anonymous.post(path, content=content)).status_code == 401
+    assert (await callers.viewer.post(path, content=content)).status_code == 403
+    assert (await callers.member.post(path, content=content)).status_code == 403
+    assert (await callers.adder.post(path, content=content)).status_code == 201
+
+
+async def test_unknown_channel_looks_private_to_those_who_may_not_know(callers: Callers, hosted: str) -> None:
+    for path in (f"/channels/{hosted}", "/channels/nothing"):
+        assert (await callers.anonymous.get(path)).status_code == 401
+        assert (await callers.member.get(path)).status_code == 403
+    unknown = await callers.admin.get("/channels/nothing")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "channel-unknown")
+
+
+async def test_lists_show_only_readable_channels(callers: Callers, hosted: str) -> None:
+    for name, privacy in [("open", "public"), ("staff", "authenticated")]:
+        await callers.admin.post("/channels", json={"name": name, "kind": "hosted", "privacy": privacy})
+
+    async def names(caller: object) -> list[str]:
+        answer = await caller.get("/channels")  # type: ignore[attr-defined]
+        return [one["name"] for one in answer.json()["items"]]
+
+    assert await names(callers.anonymous) == ["open"]
+    assert await names(callers.member) == ["open", "staff"]
+    assert await names(callers.viewer) == ["open", "staff", hosted]
+    assert await names(callers.adder) == []
+
+
+async def test_me_says_who_calls(callers: Callers) -> None:
+    assert (await callers.anonymous.get("/me")).status_code == 401
+    shown = (await callers.viewer.get("/me")).json()
+    assert shown == {
+        "name": "ada",
+        "is_administrator": True,
+        "token": {"name": "viewer", "permissions": ["view"], "channels": None, "expires_at": None},
+    }
+
+
+async def test_credentials_in_every_form(callers: Callers, services: Services) -> None:
+    _, text = await services.core.access.create_token("test", "ada", "forms")
+    await services.snapshots.reload()
+    basic = [f"ada:{PASSWORD}", f"anything:{text}"]
+    forms = [{"x-api-key": text}, {"authorization": f"Bearer {text}"}]
+    forms += [{"authorization": "Basic " + b64encode(one.encode()).decode()} for one in basic]
+    for headers in forms:
+        answer = await callers.anonymous.get("/me", headers=headers)
+        assert (answer.status_code, answer.json().get("name")) == (200, "ada"), headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"authorization": "Bearer nonsense"}, "token-unknown"),
+        ({"x-api-key": "hg-x-y"}, "token-unknown"),
+        ({"authorization": "Basic !!"}, "basic-invalid"),
+        ({"authorization": b"Basic \xe9\xe9"}, "basic-invalid"),
+        ({"authorization": "Basic " + b64encode(b"ada:wrong").decode()}, "password-wrong"),
+        ({"authorization": "Digest x"}, "scheme-unknown"),
+    ],
+)
+async def test_bad_credentials_are_never_taken_for_none(callers: Callers, headers: dict[str, str], code: str) -> None:
+    answer = await callers.anonymous.get("/channels", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (401, code)
+
+
+async def test_token_of_one_channel_stays_there(callers: Callers, hosted: str, services: Services) -> None:
+    _, text = await services.core.access.create_token("test", "ada", "narrow", channels=[hosted])
+    await services.snapshots.reload()
+    narrow = callers.with_token(text)
+    assert (await narrow.get(f"/channels/{hosted}")).status_code == 200
+    assert (await narrow.post("/channels", json={"name": "other", "kind": "hosted"})).status_code == 403
+    assert (await narrow.get("/tokens")).status_code == 403
+    assert (await narrow.get("/jobs")).status_code == 403
+
+
+async def test_virtual_channel_shows_only_what_its_maker_may_read(
+    callers: Callers, hosted: str, services: Services
+) -> None:
+    await callers.admin.post("/channels", json={"name": "open", "kind": "hosted", "privacy": "public"})
+    await callers.admin.post("/channels", json={"name": "all", "kind": "virtual", "members": ["open"]})
+    _, text = await services.core.access.create_token("test", "ada", "narrow", channels=["all"])
+    await services.snapshots.reload()
+    refused = await callers.with_token(text).patch("/channels/all", json={"members": [hosted]})
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission-denied")
+
+
+async def test_token_makes_no_wider_token(callers: Callers, services: Services) -> None:
+    _, text = await services.core.access.create_token(
+        "test", "ada", "short", permissions=["admin", "view"], lifetime=timedelta(days=5)
+    )
+    await services.snapshots.reload()
+    short = callers.with_token(text)
+    assert (await short.post("/tokens", json={"name": "a"})).status_code == 403
+    assert (await short.post("/tokens", json={"name": "a", "permissions": ["view"]})).status_code == 403
+    bodies = [{"permissions": ["view"], "expires_days": 9}, {"permissions": ["add"], "expires_days": 2}]
+    for body in bodies:
+        assert (await short.post("/tokens", json={"name": "a", **body})).status_code == 403
+    made = await short.post("/tokens", json={"name": "a", "permissions": ["view"], "expires_days": 2})
+    assert made.status_code == 201, made.text

@@ -1,0 +1,12 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from headgate.http.client import Outgoing
+
+
+@pytest.fixture
+async def outgoing() -> AsyncIterator[Outgoing]:
+    client = Outgoing(connect_timeout_s=1, stall_timeout_s=0.3)
+    yield client
+    await client.close()
