@@ -158,6 +158,7 @@ def build_conda_door(services: Services) -> CondaDoor:
         freshness=Freshness(
             services.catalog,
             services.snapshots,
+            services.core.channels,
             services.jobs,
             recheck_s=settings.upstream.recheck_minutes * 60,
             first_sync_wait_s=settings.upstream.first_sync_wait_seconds,

@@ -113,7 +113,8 @@ class Services:
     delivery: WithPolicy
 
     async def start(self) -> None:
-        """Load what is remembered."""
+        """Load what is remembered, and remove what a killed worker left half-written."""
+        await asyncio.to_thread(self.core.store.sweep)
         await self.watch.start()
         await self.snapshots.refresh()
 

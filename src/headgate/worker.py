@@ -11,6 +11,7 @@ from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
 from headgate.jobs.runner import UpkeepPlan, WorkerParts, run_worker
 from headgate.jobs.service import JobService
+from headgate.kernel.memory import relax_collector
 from headgate.logs import set_up_logs
 
 _EXECUTOR = "worker-0"
@@ -30,6 +31,7 @@ async def work(place: Place) -> None:
         parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
         await run_worker(place.jobs_url, _EXECUTOR, parts, plan, stop)
     finally:
+        jobs.close()
         await outgoing.close()
         await watch.close()
         await core.database.close()
@@ -47,6 +49,7 @@ def main() -> None:
     """The entry of the process."""
     place = open_place(Path(sys.argv[1]))
     set_up_logs(place.settings.log.level, place.settings.log.format)
+    relax_collector()
     asyncio.run(work(place))
 
 

@@ -58,11 +58,11 @@ def _union(caller: Caller, channel: str) -> dict[str, Record]:
     assert index.status == 200, index
     union: dict[str, Record] = {}
     connection = HTTPConnection("127.0.0.1", caller.server.port, timeout=60)
-    for digest in decode_index(index.body).shards.values():
-        connection.request("GET", f"/conda/{channel}/noarch/{digest.hex()}.msgpack.zst")
+    for name, digest in decode_index(index.body).shards.items():
+        connection.request("GET", f"/conda/{channel}/noarch/shards/{digest.hex()}.msgpack.zst")
         answer = connection.getresponse()
         body = answer.read()
-        assert (answer.status, hashlib.sha256(body).digest()) == (200, digest)
+        assert (answer.status, hashlib.sha256(body).digest()) == (200, digest), (channel, name, answer.status)
         union |= {filename: _shown(record) for filename, record in decode_shard(body).records()}
     connection.close()
     return union

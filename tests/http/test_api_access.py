@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from headgate.access.permissions import ScopeAction
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
 from tests.http.conftest import PASSWORD, Callers
@@ -12,7 +13,7 @@ from tests.packages import package
 
 FILE = "noarch/demo-1.0-0.conda"
 # (route as OpenAPI names it, status for who may, body)
-ROUTES = [
+ROUTES: list[tuple[str, int, object]] = [
     ("POST /channels", 201, {"name": "new", "kind": "hosted"}),
     ("GET /channels/team", 200, None),
     ("PATCH /channels/team", 200, {"privacy": "private"}),
@@ -169,7 +170,7 @@ async def test_virtual_channel_shows_only_what_its_maker_may_read(
 
 async def test_token_makes_no_wider_token(callers: Callers, services: Services) -> None:
     _, text = await services.core.access.create_token(
-        "test", "ada", "short", permissions=["admin", "view"], lifetime=timedelta(days=5)
+        "test", "ada", "short", permissions=[ScopeAction.ADMIN, ScopeAction.VIEW], lifetime=timedelta(days=5)
     )
     await services.snapshots.reload()
     short = callers.with_token(text)

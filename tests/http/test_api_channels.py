@@ -92,7 +92,8 @@ async def test_patch_changes_what_is_given(callers: Callers, hosted: str) -> Non
     assert changed.json() == before | {"privacy": "public"}
     changed = await callers.admin.patch(f"/channels/{hosted}", json={"settings": {"is_keeping_cached": False}})
     assert changed.json()["settings"] == before["settings"] | {"is_keeping_cached": False}
-    for body in ({"kind": "mirror"}, {"members": []}, {"privacy": "secret"}, {"members": [hosted]}):
+    bodies: list[dict[str, Any]] = [{"kind": "mirror"}, {"members": []}, {"privacy": "secret"}, {"members": [hosted]}]
+    for body in bodies:
         assert (await callers.admin.patch(f"/channels/{hosted}", json=body)).status_code == 422
 
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
 from schemathesis.python import asgi
 
 from headgate.bootstrap import Place, Services, build_services
@@ -64,13 +65,14 @@ def served(tmp_path: Path) -> Iterator[_Served]:
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_no_request_makes_the_api_fail(served: _Served, mode: GenerationMode) -> None:
     schema = schemathesis.openapi.from_asgi(f"{PREFIX}/openapi.json", served)
-    operations = [found.ok() for found in schema.get_all_operations()]
+    operations = [found.ok() for found in schema.get_all_operations() if isinstance(found, Ok)]
     assert len(operations) > 20
     for operation in operations:
         _send_many(operation, mode, served.token)
 
 
 def _send_many(operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: GenerationMode, token: str) -> None:
+    known = _KNOWN | ({"channel": "outer/world"} if "mirrors" in (operation.tags or ()) else {})
     is_last_breath = (operation.method, operation.path) == ("delete", f"{PREFIX}/channels/{{channel}}")
 
     @settings(
@@ -84,7 +86,7 @@ def _send_many(operation: schemathesis.APIOperation[Any, Any, Any, Any], mode: G
     @given(case=operation.as_strategy(generation_mode=mode), is_aimed=st.booleans())
     def send(case: Any, is_aimed: bool) -> None:
         if is_aimed and not is_last_breath:
-            case.path_parameters.update({name: _KNOWN[name] for name in case.path_parameters if name in _KNOWN})
+            case.path_parameters.update({name: known[name] for name in case.path_parameters if name in known})
         case.call_and_validate(headers={"Authorization": f"Bearer {token}"}, checks=[not_a_server_error])
 
     send()

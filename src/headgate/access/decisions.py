@@ -32,7 +32,9 @@ def decide(principal: Principal, permission: Permission, channel: str | None, pr
     if permission is Permission.CHANNEL_READ and privacy == "authenticated" and not principal.is_anonymous:
         return Decision(True, "The channel is open to everyone who signs in.")
     if principal.is_anonymous:
-        return Decision(False, f"{_place(channel)} needs credentials for {permission}.", needs_credentials=True)
+        # The same words for a channel that is not there: nobody learns names by asking for them.
+        unseen = f"Channel {channel} does not exist, or needs credentials." if channel else "This needs credentials."
+        return Decision(False, unseen, needs_credentials=True)
     return Decision(False, f"{principal.name} lacks {permission} on {_place(channel)}.")
 
 

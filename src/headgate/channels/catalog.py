@@ -77,6 +77,13 @@ async def read_channels(connection: AsyncConnection) -> list[Channel]:
     ]
 
 
+async def require_channel(connection: AsyncConnection, channel: Channel) -> None:
+    """Keep a channel from being deleted in this transaction. Raises NotFound `channel-unknown` when it was already."""
+    statement = select(tables.channel.c.id).where(tables.channel.c.id == channel.id)
+    if (await connection.execute(statement.with_for_update(read=True, key_share=True))).first() is None:
+        raise NotFound("channel-unknown", f"Channel {channel.name} was deleted meanwhile.")
+
+
 async def _read_sources(connection: AsyncConnection, names: dict[int, ChannelName]) -> dict[int, list[Source]]:
     found: dict[int, list[Source]] = defaultdict(list)
     for row in await connection.execute(select(tables.source).order_by(tables.source.c.position)):

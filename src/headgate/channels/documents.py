@@ -17,7 +17,7 @@ from headgate.conda.channeldata import render_channeldata, summarise
 from headgate.conda.current import current_repodata
 from headgate.conda.repodata import render_repodata
 from headgate.conda.run_exports import render_run_exports
-from headgate.conda.shards import Shard, decode_shard, merge_shards
+from headgate.conda.shards import Shard, decode_stored, merge_shards
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch, insert
 from headgate.kernel import clock
@@ -190,7 +190,7 @@ class _Source:
             digests = {digests[name] for digests in maps.values() for name in some if name in digests}
             bodies = self._wait(self._read_bodies(sorted(digests)))
             for name in some:
-                found = {subdir: decode_shard(bodies[one[name]]) for subdir, one in maps.items() if name in one}
+                found = {subdir: decode_stored(bodies[one[name]]) for subdir, one in maps.items() if name in one}
                 if any(any(shard.records()) for shard in found.values()):
                     yield name, summarise(name, found, about.get(name))
 
@@ -200,7 +200,7 @@ class _Source:
             some = names[start : start + _BATCH]
             bodies = self._wait(self._read_bodies([digest for name in some for digest in chains[name]]))
             for name in some:
-                shards = [decode_shard(bodies[digest]) for digest in chains[name]]
+                shards = [decode_stored(bodies[digest]) for digest in chains[name]]
                 yield name, shards[0] if len(shards) == 1 else merge_shards(shards)
 
     def _map(self, subdir: str) -> dict[str, bytes]:

@@ -17,7 +17,7 @@ from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.shards import read_shards, save_shards
 from headgate.channels.sources import read_offers, read_published
 from headgate.conda.patches import PatchInstructions, apply_patches
-from headgate.conda.shards import Shard, decode_shard, encode_shard, merge_shards
+from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
 from headgate.db import tables
 from headgate.db.engine import advance_epoch, insert
 from headgate.kernel import clock
@@ -142,7 +142,7 @@ async def _compose(
     bodies = await read_shards(connection, (digest for chain in chains.values() for digest in chain))
     composed: dict[str, tuple[bytes, bytes]] = {}
     for name, chain in chains.items():
-        shard = merge_shards([decode_shard(bodies[digest]) for digest in chain])
+        shard = merge_shards([decode_stored(bodies[digest]) for digest in chain])
         published: Shard = gate.evaluate(channel.name, apply_patches(shard, patch)).published
         if not published.is_empty:
             composed[name] = encode_shard(published)

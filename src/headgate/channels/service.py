@@ -155,6 +155,11 @@ class ChannelService:
             await record(connection, Action.MIRROR_REMOVE, actor, channel=name, subject=mask_url(found[0].url or ""))
             await _publish_all(connection, channel.id, "upstream removed")
 
+    async def open_subdir(self, channel: Channel, subdir: Subdir) -> None:
+        """See to it that the channel has the subdir, if only an empty one."""
+        async with self._database.write() as connection:
+            await publish(connection, channel.id, subdir, set(), "subdir opened")
+
     async def patch(self, actor: str, name: ChannelName, subdir: Subdir, document: bytes) -> None:
         """Replace a subdir's patch instructions (`{}`: none) and publish what they change.
 

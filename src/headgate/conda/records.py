@@ -20,12 +20,16 @@ _JSON_DIGESTS = ("md5", "sha256", "legacy_bz2_md5", "attestations_sha256")
 
 def to_wire(record: Record) -> Record:
     """A copy of a JSON record with its digests as raw bytes. Raises Invalid `record-digest-invalid`."""
-    wire = dict(record)
+    return become_wire(dict(record))
+
+
+def become_wire(record: Record) -> Record:
+    """Turn a JSON record into its wire form in place, and return it. Raises Invalid `record-digest-invalid`."""
     for key, size in _WIRE_DIGESTS:
-        value = wire.get(key)
+        value = record.get(key)
         if value is not None:
-            wire[key] = _unhex(key, value, size)
-    return wire
+            record[key] = _unhex(key, value, size)
+    return record
 
 
 def _unhex(key: str, value: object, size: int) -> bytes:
@@ -41,12 +45,16 @@ def _unhex(key: str, value: object, size: int) -> bytes:
 
 def from_wire(record: Record) -> Record:
     """A copy of a shard's record with its digests as hexadecimal strings."""
-    plain = dict(record)
+    return become_plain(dict(record))
+
+
+def become_plain(record: Record) -> Record:
+    """Turn a shard's record into its JSON form in place, and return it."""
     for key in _JSON_DIGESTS:
-        value = plain.get(key)
+        value = record.get(key)
         if isinstance(value, bytes):
-            plain[key] = value.hex()
-    return plain
+            record[key] = value.hex()
+    return record
 
 
 def build_time_ms(record: Record) -> int | None:

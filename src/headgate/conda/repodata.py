@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from headgate.conda.names import is_package_name
-from headgate.conda.records import Record, from_wire, to_wire
+from headgate.conda.records import Record, become_wire, from_wire
 from headgate.conda.shards import Shard, check_filenames
 from headgate.conda.streams import MapSpool, encode, encode_members, gather, join_members
 from headgate.kernel.errors import Invalid
@@ -73,7 +73,7 @@ class Repodata(msgspec.Struct):
 
 def _decode_records(records: RawMap) -> dict[str, Record]:
     try:
-        return {filename: to_wire(_record_decoder.decode(raw)) for filename, raw in records.items()}
+        return {filename: become_wire(_record_decoder.decode(raw)) for filename, raw in records.items()}
     except (ValueError, RecursionError) as error:
         some = next(iter(records))
         raise Invalid("repodata-invalid", f"A record beside {some!r} is not a JSON object: {error}.") from error

@@ -141,6 +141,11 @@ def decode_shard(data: bytes, *, max_bytes: int = MAX_SHARD_BYTES) -> Shard:
     return shard
 
 
+def decode_stored(data: bytes) -> Shard:
+    """Decode a shard that `encode_shard` wrote: what passed its checks once needs no second look."""
+    return _decode("shard", data, MAX_SHARD_BYTES, _shard_decoder.decode)
+
+
 def check_filenames(shard: Shard) -> None:
     """Raise Invalid `shard-invalid` when a key could do harm as part of a URL or path."""
     for filename in chain(shard.packages, shard.conda, shard.removed, *shard.v3.values()):

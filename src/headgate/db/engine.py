@@ -1,15 +1,19 @@
 """The database: SQLite (WAL) by default, PostgreSQL when outgrown; one way to read, one way to write."""
 
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, TypeVar
 
+from psycopg.errors import DiskFull
 from sqlalchemy import Table, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from headgate.db import tables
+from headgate.kernel.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -20,6 +24,10 @@ _SQLITE_PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA cache_size=-16000",
 )
+
+
+# Growing the file that WAL readers share fails in a way of its own.
+_SQLITE_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 
 
 class Database:
@@ -41,11 +49,13 @@ class Database:
         """One transaction: commits when the block ends, rolls back when it raises.
 
         On SQLite it takes the write lock at once (BEGIN IMMEDIATE), so a transaction that read can always write.
+        Raises Unavailable `storage-full` when the database's disk is.
         """
-        async with self.engine.connect() as connection:
-            await connection.execution_options(headgate_write=True)
-            async with connection.begin():
-                yield connection
+        with disk_errors():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(headgate_write=True)
+                async with connection.begin():
+                    yield connection
 
     async def close(self) -> None:
         """Close every pooled connection."""
@@ -71,6 +81,19 @@ def _create_engine(url: str, *, is_sqlite: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
+
+
+@contextlib.contextmanager
+def disk_errors() -> Iterator[None]:
+    """Turn a database that has no space left into a sentence: Unavailable `storage-full`."""
+    try:
+        yield
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) in _SQLITE_FULL or isinstance(error.orig, DiskFull):
+            raise Unavailable(
+                "storage-full", "The disk that holds the database is full. Free some space; nothing was lost."
+            ) from error
+        raise
 
 
 def insert(connection: AsyncConnection, table: Table) -> Any:

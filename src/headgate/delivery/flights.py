@@ -3,7 +3,7 @@ r"""One fetch from upstream per artifact, however many clients ask in however ma
     (nobody) --join--> leading --verified--> landed          the lock on incoming/<sha256>.fetch decides who leads;
                           |  \--any error--> lost            everybody else tails the same file
     (somebody) --join--> tailing --blob appears--> landed
-                          |  \--leader gone, nothing read--> leading
+                          |  \--leader gone, nothing given--> leading
                           \----leader gone------------------> lost
 
 The last bytes are held back until the whole is verified, so no client ever gets a complete wrong file.
@@ -16,6 +16,7 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -56,6 +57,7 @@ class Flight:
         self._path = store.folder.incoming / f"{wanted.sha256}.fetch"
         self._descriptor = -1
         self._users = 0
+        self._has_given = False
         self._news = asyncio.Condition()
         self.written = 0
         self.has_landed = False
@@ -70,8 +72,11 @@ class Flight:
         except HeadgateError as error:
             log.warning("fetch_failed", artifact=str(self._wanted.artifact), code=error.code, reason=error.message)
             self.error = error
-        except OSError as error:
-            self.error = Unavailable("storage-failed", f"The data folder cannot be written: {error.strerror}.")
+        except Exception:
+            log.exception("fetch_failed", artifact=str(self._wanted.artifact), code="internal-error")
+            self.error = Unavailable(
+                "internal-error", f"The fetch of {self._wanted.artifact} failed; the server's log says why."
+            )
         finally:
             if self._descriptor >= 0:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
@@ -80,7 +85,7 @@ class Flight:
     async def ready(self) -> None:
         """Wait until there is something to send. Raises what ended the flight before that."""
         await self._until_sendable(0)
-        if self.error is not None and self._sendable() <= 0:
+        if self.error is not None:
             raise self.error
 
     async def size_bytes(self) -> int:
@@ -94,17 +99,14 @@ class Flight:
 
     async def stream(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Bytes `start` to `end` (excluded), each as soon as it may be sent. Raises what ended the flight."""
-        descriptor = os.dup(self._descriptor)
-        try:
-            while start < end:
-                await self._until_sendable(start)
-                if self.error is not None:
-                    raise self.error
-                piece = os.pread(descriptor, min(_PIECE, end - start, self._sendable() - start), start)
-                start += len(piece)
-                yield piece
-        finally:
-            os.close(descriptor)
+        while start < end:
+            await self._until_sendable(start)
+            if self.error is not None:
+                raise self.error
+            self._has_given = True
+            piece = os.pread(self._descriptor, min(_PIECE, end - start, self._sendable() - start), start)
+            start += len(piece)
+            yield piece
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator["Flight"]:
@@ -139,14 +141,14 @@ class Flight:
                 self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             if not self._try_lock():
                 await self._tail()
-            if self.has_landed or self._is_shared_file():
+            if self.has_landed or self._is_file_at(self._path):
                 return
             os.close(self._descriptor)
 
-    def _is_shared_file(self) -> bool:
-        """False when the file we locked has meanwhile lost its name: whoever comes next would not see our lock."""
+    def _is_file_at(self, path: Path) -> bool:
+        """False when the file we locked has not, or no longer, that name: whoever comes next would not see our lock."""
         try:
-            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+            return os.path.samestat(path.stat(), os.fstat(self._descriptor))
         except FileNotFoundError:
             return False
 
@@ -158,16 +160,24 @@ class Flight:
         return True
 
     async def _tail(self) -> None:
-        """Follow another process's fetch; return when it landed, or when its place is free and nothing was read."""
+        """Follow another process's fetch; return when it landed, or when its place is free and nothing was given."""
         while not self._try_lock():
             self.written = os.fstat(self._descriptor).st_size
             await self._tell()
             await asyncio.sleep(_TAIL_INTERVAL_S)
-        if self._store.find(self._wanted.sha256) is not None:
+        if self._is_file_at(self._store.path(self._wanted.sha256)):
             self.written = os.fstat(self._descriptor).st_size
             self.has_landed = True
-        elif self.written:
+        elif self._has_given:
+            self._forget()
             raise Unavailable("fetch-interrupted", f"The fetch of {self._wanted.artifact} was interrupted. Ask again.")
+        else:
+            self.written = 0
+
+    def _forget(self) -> None:
+        """Remove the shared file, if the one we hold the lock of is it."""
+        if self._is_file_at(self._path):
+            self._path.unlink()
 
     async def _lead(self) -> None:
         if self._store.find(self._wanted.sha256) is not None:
@@ -177,7 +187,7 @@ class Flight:
         try:
             await self._fetch()
         except BaseException:
-            self._path.unlink(missing_ok=True)
+            self._forget()
             raise
 
     def _reopen_landed(self) -> None:

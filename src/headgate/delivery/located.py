@@ -12,7 +12,7 @@ from headgate.channels.model import Channel, ChannelKind, SubdirState
 from headgate.channels.shards import ShardCache
 from headgate.conda.names import ArtifactName, Sha256
 from headgate.conda.records import Record, from_wire
-from headgate.conda.shards import decode_shard
+from headgate.conda.shards import decode_stored
 from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.kernel.errors import NotFound, Refused
@@ -68,7 +68,7 @@ class Locator:
         key = (digest, artifact.filename)
         if key not in self._records:
             body = await self._shards.find(digest)
-            wire = None if body is None else decode_shard(body).find(artifact.filename)
+            wire = None if body is None else decode_stored(body).find(artifact.filename)
             if wire is None:
                 return None
             self._records[key] = from_wire(wire)

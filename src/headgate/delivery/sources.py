@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import select
 
 from headgate.audit.events import Action, record
+from headgate.channels.catalog import require_channel
 from headgate.channels.model import SourceKind
 from headgate.conda.names import Sha256
 from headgate.db import tables
@@ -144,7 +145,7 @@ class Landing:
         self._store = store
 
     async def __call__(self, wanted: Located, size_bytes: int) -> None:
-        """Remember the blob and the artifact, in one transaction."""
+        """Remember the blob and the artifact, in one transaction. Raises NotFound `channel-unknown`."""
         values = {
             "package": wanted.artifact.name,
             "status": "active",
@@ -157,6 +158,7 @@ class Landing:
         }
         place = f"{wanted.subdir.name}/{wanted.artifact}"
         async with self._database.write() as connection:
+            await require_channel(connection, wanted.channel)
             await remember_blob(connection, self._store, wanted.sha256, size_bytes)
             statement = insert(connection, tables.artifact).values(
                 subdir_id=wanted.subdir.id, filename=wanted.artifact.filename, **values

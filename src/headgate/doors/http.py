@@ -155,6 +155,23 @@ async def begin(scope: Scope, send: Send, head: Head) -> Span | None:
     return chosen
 
 
+def held_back(send: Send) -> Send:
+    """A `send` that keeps the head until the body begins, so that a failure before that is still an answer."""
+    head: Message | None = None
+
+    async def late(message: Message) -> None:
+        nonlocal head
+        if message["type"] == "http.response.start":
+            head = message
+            return
+        if head is not None:
+            first, head = head, None
+            await send(first)
+        await send(message)
+
+    return late
+
+
 async def send_bytes(scope: Scope, send: Send, head: Head, body: bytes) -> None:
     """Answer with bytes from memory."""
     span = await begin(scope, send, head)

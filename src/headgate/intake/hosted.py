@@ -18,6 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.audit.events import Action, record
+from headgate.channels.catalog import require_channel
 from headgate.channels.model import Channel, SourceKind
 from headgate.channels.revisions import ensure_subdir, publish
 from headgate.channels.shards import save_shards
@@ -161,7 +162,8 @@ class HostedWriter:
     async def submit(self, channel: Channel, change: Change) -> bool:
         """Apply the change; when this returns it is in the index. False when there was nothing to do.
 
-        Raises Conflict `kind-unfit` for a channel that is not hosted, and what the change raises.
+        Raises Conflict `kind-unfit` for a channel that is not hosted, NotFound `channel-unknown` for one that was
+        deleted meanwhile, and what the change raises.
         """
         require_hosted(channel)
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -184,6 +186,7 @@ class HostedWriter:
         outcomes: list[bool | Exception] = []
         try:
             async with self._database.write() as connection:
+                await require_channel(connection, channel)
                 for change, _ in batch:
                     outcomes.append(await _applied(connection, channel, change))
                 changed = [change for (change, _), outcome in zip(batch, outcomes, strict=True) if outcome is True]

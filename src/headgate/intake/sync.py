@@ -29,7 +29,7 @@ from headgate.channels.sources import (
 )
 from headgate.conda.names import Subdir
 from headgate.conda.records import stamp
-from headgate.conda.shards import Shard, decode_shard, encode_shard
+from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamReader, UpstreamState
@@ -188,7 +188,7 @@ async def _remembered(
     async with database.read() as connection:
         bodies = await read_shards(connection, digests.values())
         cached = await _cached_files(connection, place, digests.keys())
-    return {name: decode_shard(bodies[digest]) for name, digest in digests.items()}, cached
+    return {name: decode_stored(bodies[digest]) for name, digest in digests.items()}, cached
 
 
 async def _cached_files(connection: AsyncConnection, place: _Place, names: Collection[str]) -> dict[str, set[str]]:

@@ -83,7 +83,7 @@ class Uploads:
         *,
         may_replace_deleted: bool,
     ) -> Uploaded:
-        writer.file.seek(0)
+        writer.rewind()
         info = await asyncio.to_thread(read_archive, writer.file, artifact, self._limits)
         # Old archives name no subdir; then the uploader has to.
         said = Subdir.parse(str(info.index.get("subdir", subdir or "")))

@@ -155,8 +155,7 @@ class UpstreamReader:
 
     async def _read_document(self, form: Form, url: str, answer: Answer) -> DocumentListing:
         with await asyncio.to_thread(scratch_file, self._scratch) as packed:
-            await self._download(answer, packed)
-            run_exports = await self._read_run_exports()
+            run_exports, _ = await asyncio.gather(self._read_run_exports(), self._download(answer, packed))
             held_bytes = await self._budget.take(packed.tell() * _BYTES_IN_MEMORY[form])
             try:
                 with naming(url):

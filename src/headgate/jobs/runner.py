@@ -1,6 +1,7 @@
 """A worker's life: take over what an earlier one left, run what is asked for, and look around now and then."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,11 +51,13 @@ class UpkeepPlan:
 
 async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
     """Run jobs until `stop` is set; what is under way then resumes with the next worker of the same name."""
+    parts.store.sweep()
     open_worker(jobs_url, executor)
     SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store)
     DBOS.launch()
+    _adopt_logs()
     await declare_queues()
     await parts.watch.start()
     log.info("worker_started", executor=executor)
@@ -63,6 +66,14 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     DBOS.destroy()
+
+
+def _adopt_logs() -> None:
+    """Put what DBOS says among our own lines; what a job failed with has been said by the job itself."""
+    library = logging.getLogger("dbos")
+    library.handlers.clear()
+    library.propagate = True
+    library.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HeadgateError)))
 
 
 async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan) -> None:
@@ -79,6 +90,12 @@ async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan) -> None:
                 await parts.jobs.collect("headgate", upkeep.shard_age_days, upkeep.blob_age_hours)
         except HeadgateError as error:
             log.warning("look_failed", code=error.code, reason=error.message)
+            seen = None
+            await asyncio.sleep(_REST_AFTER_FAILURE_S)
+        except Exception:
+            # Nobody else would look again: a database that was away for a moment must not end it.
+            log.exception("look_failed")
+            seen = None
             await asyncio.sleep(_REST_AFTER_FAILURE_S)
         await asyncio.sleep(_LOOK_S)
 

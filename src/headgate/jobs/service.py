@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from headgate.audit.events import Action, record
 from headgate.db import tables
-from headgate.db.engine import Database
+from headgate.db.engine import Database, disk_errors
 from headgate.jobs.engine import INSTANCE, PUBLISH, SYNC, UPKEEP
 from headgate.jobs.requests import PublishRequest, SyncRequest, UpkeepRequest
 from headgate.kernel import clock
@@ -127,7 +127,8 @@ class JobService:
             "duplication_policy": "return-existing",
             "authenticated_user": actor,
         }
-        handle: Any = await self._client.enqueue_async(options, request)
+        with disk_errors():
+            handle: Any = await self._client.enqueue_async(options, request)
         job_id: str = handle.workflow_id
         return job_id
 

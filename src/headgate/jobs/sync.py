@@ -106,6 +106,9 @@ class SyncJobs(DBOSConfiguredInstance):
         except HeadgateError as error:
             failure = error.message
             log.warning("sync_failed", channel=channel_name, subdir=subdir, code=error.code, reason=error.message)
+        except Exception:
+            log.exception("sync_failed", channel=channel_name, subdir=subdir, code="internal-error")
+            failure = "It failed in a way that nobody foresaw; the server's log says how."
         return {
             "subdir": subdir,
             "state": outcome.state,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import secrets
@@ -16,12 +17,14 @@ from headgate.storage.paths import DataFolder, blob_key
 
 
 class BlobWriter:
-    """A blob being written; `commit` gives it its name, `cancel` leaves no trace."""
+    """A blob being written; `commit` gives it its name, `cancel` leaves no trace.
 
-    def __init__(self, folder: DataFolder, path: Path) -> None:
+    Its file is locked while it is written: what no living process holds may be swept.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
-        self.path = path
-        self.file: BinaryIO = path.open("w+b")
+        self.path, self.file = _create_locked(folder.incoming)
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size_bytes = 0
@@ -33,6 +36,11 @@ class BlobWriter:
         self._sha256.update(data)
         self._md5.update(data)
         self.size_bytes += len(data)
+
+    def rewind(self) -> None:
+        """Let `file` be read from its beginning. Raises Unavailable `storage-full` when the disk is."""
+        with disk_errors():
+            self.file.seek(0)  # which writes what is still buffered
 
     @property
     def sha256(self) -> Sha256:
@@ -51,8 +59,8 @@ class BlobWriter:
         with disk_errors():
             self.file.flush()
             os.fsync(self.file.fileno())
-            self.file.close()
             move_durably(self.path, target)
+            self.file.close()  # last: a file still open is cancelled
         return sha256
 
     def cancel(self) -> None:
@@ -81,7 +89,7 @@ class BlobStore:
     def writer(self) -> Iterator[BlobWriter]:
         """A new blob; what was not committed when the block ends is cancelled."""
         with disk_errors():
-            writer = BlobWriter(self.folder, self.folder.incoming / f"{secrets.token_hex(12)}.part")
+            writer = BlobWriter(self.folder)
         try:
             yield writer
         finally:
@@ -99,15 +107,14 @@ class BlobStore:
                 yield Sha256(path.name)
 
     def sweep(self) -> int:
-        """Remove what a killed process left in `incoming/` and `scratch/`; how many files. Call before workers start."""
+        """Remove what killed processes left in `incoming/` and `scratch/`; how many files. Others may be writing there."""
         count = 0
         for folder in (self.folder.incoming, self.folder.scratch):
             for path in sorted(folder.rglob("*"), reverse=True):
                 if path.is_dir():
                     path.rmdir()
                 else:
-                    path.unlink()
-                    count += 1
+                    count += _remove_unheld(path)
         return count
 
     async def render(self, write: Callable[[BlobWriter], None]) -> tuple[Sha256, int]:
@@ -119,6 +126,25 @@ class BlobStore:
                 return writer.commit(), writer.size_bytes
 
         return await asyncio.to_thread(work)
+
+
+def _create_locked(folder: Path) -> tuple[Path, BinaryIO]:
+    while True:
+        path = folder / f"{secrets.token_hex(12)}.part"
+        file = path.open("x+b")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists():
+            return path, file
+        file.close()  # swept before it was locked
+
+
+def _remove_unheld(path: Path) -> bool:
+    """Remove a file unless a living process holds its lock; True when it was removed."""
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+        return True
+    return False
 
 
 def move_durably(source: Path, target: Path) -> None:

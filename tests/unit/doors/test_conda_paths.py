@@ -75,6 +75,9 @@ def test_what_no_client_sends_is_refused(raw):
         b"/conda/forge/not_a_subdir/repodata.json",
         b"/conda/forge/noarch/no-version.conda",
         b"/conda/repodata.json",
+        b"/conda/forge/linux-64/repodata.info.json",
+        b"/conda/forge/linux-64/index.html",
+        b"/conda/forge/linux-64/",
     ],
 )
 def test_what_no_channel_serves_is_not_found(raw):

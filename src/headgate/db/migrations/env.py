@@ -4,12 +4,14 @@ from typing import Any, Literal
 
 from alembic import context
 
-from headgate.db.tables import Moment, metadata
+from headgate.db.tables import Bytes, Moment, metadata
 
 
 def _render(kind: str, item: Any, _autogen: Any) -> str | Literal[False]:
     # A migration must not change when the code's own types do.
-    return "sa.BigInteger()" if kind == "type" and isinstance(item, Moment) else False
+    if kind != "type":
+        return False
+    return {Moment: "sa.BigInteger()", Bytes: "sa.LargeBinary()"}.get(type(item), False)
 
 
 context.configure(

@@ -17,7 +17,7 @@ Credentials go into `Authorization: Bearer <token>` or `X-API-Key: <token>`; `Au
 user's password, as its password. A failure is a problem document (RFC 9457) with a `code` that never changes. Lists come
 in pages. A POST with a JSON body, or with none, heeds `Idempotency-Key`, except where the answer holds a secret.
 """
-_PROBLEM: dict[str, Any] = {"model": ProblemAnswer, "content": {"application/problem+json": {}}}
+_PROBLEM: dict[str, Any] = {"model": ProblemAnswer}
 _FAILURES: dict[int | str, dict[str, Any]] = {
     401: _PROBLEM | {"description": "Credentials are missing or not good."},
     403: _PROBLEM | {"description": "The caller may not do that."},
@@ -32,9 +32,22 @@ _SCHEMES = [
 ]
 
 
+class _Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document; FastAPI knows one media type for answers, and problems have their own."""
+        is_new = self.openapi_schema is None
+        document = super().openapi()
+        if is_new:
+            for operation in (one for methods in document["paths"].values() for one in methods.values()):
+                for status in _FAILURES:
+                    content = operation["responses"][str(status)]["content"]
+                    content["application/problem+json"] = content.pop("application/json")
+        return document
+
+
 def build_api(services: ApiServices) -> FastAPI:
     """The JSON API, version 1, on these services, at `/api/v1`."""
-    app = FastAPI(
+    app = _Api(
         title="Headgate",
         description=_ABOUT,
         version="1",

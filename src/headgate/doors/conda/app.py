@@ -87,12 +87,13 @@ class CondaDoor:
     async def _open(self, scope: Scope, path: CondaPath) -> Channel:
         principal = await self.principal(scope, path.token)
         channel = self.catalog.find(path.channel)
-        if channel is None:
-            raise NotFound("channel-unknown", f"There is no channel {path.channel}.")
-        decision = decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy)
+        privacy = Privacy.PRIVATE if channel is None else channel.privacy
+        decision = decide(principal, Permission.CHANNEL_READ, path.channel, privacy)
         if not decision.is_allowed:
             code = "credentials-needed" if decision.needs_credentials else "permission-denied"
             raise Refused(code, decision.reason)
+        if channel is None:
+            raise NotFound("channel-unknown", f"There is no channel {path.channel}.")
         return channel
 
     async def _send_index(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, name: str) -> None:

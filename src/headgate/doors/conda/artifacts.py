@@ -16,6 +16,7 @@ from headgate.doors.http import (
     Validators,
     begin,
     finish,
+    held_back,
     is_unchanged,
     send_file,
     send_stream,
@@ -71,6 +72,7 @@ class ArtifactDoor:
         await finish(send)
 
     async def _send_flight(self, scope: Scope, send: Send, wanted: Located, flight: Flight) -> None:
+        send = held_back(send)
         pieces = await self._range_ahead(scope, wanted, flight)
         if pieces is not None:
             await begin(scope, send, _head(wanted, wanted.size_bytes or 0))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from headgate.channels.catalog import Catalog
 from headgate.channels.model import Channel, ChannelKind, Document, SourceKind
+from headgate.channels.service import ChannelService
 from headgate.conda.names import KNOWN_SUBDIRS, Subdir
 from headgate.db.snapshots import Snapshots
 from headgate.jobs.service import JobService
@@ -22,8 +23,16 @@ class Freshness:
     """Asks for syncs and documents in the name of clients, each at most once at a time."""
 
     def __init__(
-        self, catalog: Catalog, snapshots: Snapshots, jobs: JobService, *, recheck_s: float, first_sync_wait_s: float
+        self,
+        catalog: Catalog,
+        snapshots: Snapshots,
+        channels: ChannelService,
+        jobs: JobService,
+        *,
+        recheck_s: float,
+        first_sync_wait_s: float,
     ) -> None:
+        self._channels = channels
         self._catalog = catalog
         self._snapshots = snapshots
         self._jobs = jobs
@@ -65,6 +74,9 @@ class Freshness:
         deadline = time.monotonic() + self._first_sync_wait_s
         for mirror in waiting:
             await self._finished(await self._jobs.sync("headgate", mirror.name, [subdir]), deadline, mirror, subdir)
+        if channel.kind is not ChannelKind.MIRROR and subdir in KNOWN_SUBDIRS:
+            # A 404 would be remembered by clients for days, and the first upload may come tomorrow.
+            await self._channels.open_subdir(channel, subdir)
         await self._snapshots.refresh()
         self._absent.update({(mirror.id, subdir): time.monotonic() for mirror in waiting})
         now = self._catalog.get(channel.name)

@@ -7,7 +7,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from headgate.conda.names import EXTENSIONS, ArtifactName, ChannelName, Sha256, Subdir
+from headgate.conda.names import EXTENSIONS, KNOWN_SUBDIRS, ArtifactName, ChannelName, Sha256, Subdir
 from headgate.kernel.errors import Invalid, NotFound
 
 SHARD_INDEX = "repodata_shards.msgpack.zst"
@@ -17,6 +17,7 @@ SUBDIR_DOCUMENTS = frozenset(
         "repodata.json.zst",
         "repodata.json.bz2",
         "current_repodata.json",
+        "current_repodata.json.zst",
         "repodata_from_packages.json",
         "patch_instructions.json",
         "run_exports.json",
@@ -97,6 +98,8 @@ def _classify(parts: list[str], token: str | None) -> CondaPath:
         return CondaPath(_channel(folders[:-1]), token, _subdir(folders), document=last)
     if last.endswith(EXTENSIONS):
         return CondaPath(_channel(folders[:-1]), token, _subdir(folders), artifact=ArtifactName.parse(last))
+    if not KNOWN_SUBDIRS.isdisjoint(parts):
+        raise Invalid("path-invalid", f"no index or package is called {last[:80]!r}.")
     return CondaPath(_channel(parts), token, is_listing=True)
 
 
