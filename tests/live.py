@@ -83,7 +83,8 @@ class LiveServer:
     def token(self) -> str:
         """A token of the administrator that may do everything."""
         if self._token is None:
-            made = headgate("token", "create", "--name", "tests", "--data", self.data, "--quiet")
+            words = ("token", "create", "--name", "tests", "--data", self.data, "--quiet")
+            made = headgate(*words, env=environment(**self._variables))
             assert made.returncode == 0, made.stderr
             self._token = made.stdout.strip()
         return self._token

@@ -18,10 +18,10 @@ from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor, public_url
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.freshness import Freshness
-from headgate.doors.conda.listing import render_home
 from headgate.doors.http import Receive, Scope, Send, finish, start
 from headgate.doors.metrics import REQUESTS, render_metrics
 from headgate.doors.problems import send_problem
+from headgate.doors.web.home import render_home
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 from headgate.logs import set_up_logs

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import msgspec
@@ -24,7 +25,8 @@ async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     await services.core.access.create_user(ACTOR, "ada", "a long enough password", is_administrator=False)
     await services.core.access.create_user(ACTOR, "root", "a long enough password", is_administrator=True)
     await services.snapshots.reload()
-    transport = httpx.ASGITransport(Application(services))
+    application: Any = Application(services)
+    transport = httpx.ASGITransport(application)
     async with httpx.AsyncClient(transport=transport, base_url="http://headgate.test") as client:
         yield client
 

@@ -16,6 +16,7 @@ from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.http.client import Outgoing
 from headgate.jobs.engine import declare_queues, open_worker
+from headgate.jobs.lost import LostJobs
 from headgate.jobs.publish import PublishJobs
 from headgate.jobs.service import JobService
 from headgate.jobs.sync import SyncJobs
@@ -24,6 +25,7 @@ from headgate.kernel.errors import HeadgateError
 from headgate.storage.local import BlobStore
 
 _LOOK_S = 0.1
+_CHECK_S = 5.0
 _REST_AFTER_FAILURE_S = 5.0
 
 log = structlog.get_logger(__name__)
@@ -52,7 +54,7 @@ class UpkeepPlan:
 async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
     """Run jobs until `stop` is set; what is under way then resumes with the next worker of the same name."""
     parts.store.sweep()
-    open_worker(jobs_url, executor)
+    worker = open_worker(jobs_url, executor)
     SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store)
@@ -61,7 +63,7 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     await declare_queues()
     await parts.watch.start()
     log.info("worker_started", executor=executor)
-    looking = asyncio.create_task(_look_around(parts, upkeep))
+    looking = asyncio.create_task(_look_around(parts, upkeep, LostJobs(worker, executor)))
     await stop.wait()
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
@@ -76,11 +78,15 @@ def _adopt_logs() -> None:
     library.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HeadgateError)))
 
 
-async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan) -> None:
+async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -> None:
     seen: int | None = None
-    cleaned_at = time.monotonic()
+    cleaned_at = checked_at = time.monotonic()
     while True:
         try:
+            if time.monotonic() - checked_at > _CHECK_S:
+                # What failed is tried again though nothing changed.
+                checked_at, seen = time.monotonic(), None
+                await lost.resume()
             version = parts.watch.version()
             if version != seen:
                 seen = version

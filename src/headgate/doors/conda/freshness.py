@@ -77,7 +77,7 @@ class Freshness:
         if channel.kind is not ChannelKind.MIRROR and subdir in KNOWN_SUBDIRS:
             # A 404 would be remembered by clients for days, and the first upload may come tomorrow.
             await self._channels.open_subdir(channel, subdir)
-        await self._snapshots.refresh()
+        await self._snapshots.reload()
         self._absent.update({(mirror.id, subdir): time.monotonic() for mirror in waiting})
         now = self._catalog.get(channel.name)
         if subdir not in now.subdirs:
