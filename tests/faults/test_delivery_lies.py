@@ -51,7 +51,7 @@ LIES: dict[str, Lie] = {
 }
 TOLD = {f"{lie}-{size}-0.conda": (lie, size_bytes) for lie in LIES for size, size_bytes in SIZES.items()}
 HONEST = {"crowd-1-0.conda": 3_000_000, "liar-1-0.conda": 600_000, "asked-1-0.conda": 900_000, "part-1-0.conda": 900_000,
-          "ahead-1-0.conda": 3_000_000}  # fmt: skip
+          "ahead-1-0.conda": 3_000_000, "unranged-1-0.conda": 900_000}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +213,44 @@ def test_a_range_far_ahead_does_not_wait_for_the_bytes_before_it(caller: Caller,
     go_on.set()
     assert (reply.status, reply.body) == (206, truth[2_900_000:2_901_000])
     assert eventually(blob_of(caller, truth).exists)
+
+
+def test_a_range_that_upstream_refuses_comes_with_the_whole(caller: Caller, upstream: Upstream) -> None:
+    filename = "unranged-1-0.conda"
+
+    def hang_up_on_ranges(request: BaseHTTPRequestHandler, body: bytes) -> None:
+        if "Range" in request.headers:
+            request.close_connection = True
+        else:
+            send(request, 200, body)
+
+    truth = truth_of(filename, upstream)
+    tell(upstream, filename, hang_up_on_ranges)
+    reply = caller.get(f"outer/noarch/{filename}", Range="bytes=800000-")
+    assert (reply.status, reply.body) == (206, truth[800_000:])
+
+
+def test_a_channel_deleted_during_a_fetch_lets_its_client_go(caller: Caller) -> None:
+    filename = "slow-1-0.conda"
+    has_begun, go_on = threading.Event(), threading.Event()
+
+    def hold_back(request: BaseHTTPRequestHandler, body: bytes) -> None:
+        has_begun.set()
+        go_on.wait(STALL_S * 0.8)
+        send(request, 200, body)
+
+    with Upstream() as fleeting, ThreadPoolExecutor(1) as pool:
+        fleeting.publish({filename: body_of(filename, 3_000)})
+        caller.follow("fleeting", fleeting.url)
+        assert caller.sync("fleeting")["state"] == "done"
+        tell(fleeting, filename, hold_back)
+        asking = pool.submit(caller.get, f"fleeting/noarch/{filename}")
+        assert has_begun.wait(30)
+        assert caller.api("DELETE", "channels/fleeting").status == 204
+        go_on.set()
+        reply = asking.result(30)
+    assert (reply.status, reply.json()["code"]) == (404, "channel-unknown")
+    assert eventually(lambda: is_nothing_on_its_way(caller))
 
 
 def test_a_stopped_upstream_takes_only_what_is_not_here_with_it(caller: Caller) -> None:

@@ -123,6 +123,7 @@ def test_what_is_here_is_served_from_a_full_disk(
     caller: Caller, upstream: Upstream, fill: Callable[[int], None]
 ) -> None:
     check_settled(caller, ["outer"])
+    check_index(caller, "outer")
     fill(0)
     assert caller.get("outer/noarch/kept-1-0.conda").body == upstream.files["noarch/kept-1-0.conda"]
     assert set(check_index(caller, "outer")) == upstream.packages()
@@ -138,6 +139,7 @@ def test_a_sync_onto_a_full_disk_loses_nothing_and_goes_on_once_there_is_space(
         caller.follow("growing", growing.url)
         assert caller.sync("growing")["state"] == "done"
         check_settled(caller, ["growing"])
+        check_index(caller, "growing")
         growing.publish(more)
         fill(0)
         refused = caller.api("POST", "channels/growing/sync", {})

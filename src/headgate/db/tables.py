@@ -73,6 +73,7 @@ metadata = MetaData(
 Key = BigInteger().with_variant(Integer, "sqlite")
 
 
+# Processes remember things by id; without `sqlite_autoincrement` SQLite gives the id of a deleted row to the next one.
 def _id() -> Column[int]:
     return Column("id", Key, primary_key=True, autoincrement=True)
 
@@ -97,6 +98,7 @@ user = Table(
     Column("password_hash", String, nullable=True),
     Column("is_administrator", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 token = Table(
@@ -113,6 +115,7 @@ token = Table(
     Column("expires_at", Moment, nullable=True),
     Column("revoked_at", Moment, nullable=True),
     UniqueConstraint("user_id", "name"),
+    sqlite_autoincrement=True,
 )
 
 channel = Table(
@@ -125,6 +128,7 @@ channel = Table(
     Column("settings", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 source = Table(
@@ -140,6 +144,7 @@ source = Table(
     Column("created_at", Moment, nullable=False),
     Index(None, "channel_id", "position"),
     Index(None, "member_id"),
+    sqlite_autoincrement=True,
 )
 
 source_subdir = Table(
@@ -155,6 +160,7 @@ source_subdir = Table(
     Column("synced_at", Moment, nullable=True),
     Column("failure", String, nullable=True),
     UniqueConstraint("source_id", "name"),
+    sqlite_autoincrement=True,
 )
 
 source_shard = Table(
@@ -186,6 +192,7 @@ subdir = Table(
     Column("info", JSON, nullable=False, server_default="{}"),
     Column("patch", Bytes, nullable=True),
     UniqueConstraint("channel_id", "name"),
+    sqlite_autoincrement=True,
 )
 
 revision = Table(
@@ -240,6 +247,7 @@ artifact = Table(
     UniqueConstraint("subdir_id", "filename"),
     Index(None, "subdir_id", "package"),
     Index(None, "sha256"),
+    sqlite_autoincrement=True,
 )
 
 blob = Table(
@@ -260,6 +268,7 @@ audit_event = Table(
     Column("channel", String, nullable=True),
     Column("subject", String, nullable=True),
     Column("detail", JSON, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 job_progress = Table(

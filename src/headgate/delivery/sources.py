@@ -94,16 +94,19 @@ class FromUpstream:
         return self._flights.join(wanted, await self._addresses(wanted))
 
     async def range(self, wanted: Located, start: int, end: int) -> AsyncIterator[bytes] | None:
-        """Bytes `start` to `end` (excluded) as the upstream sends them, or None when it does not do ranges.
+        """Bytes `start` to `end` (excluded) as the first upstream sends them, or None when it does not.
 
         Unlike everything else these are not verified: the client asked for a part, and a part has no digest.
         """
         headers = {"Range": f"bytes={start}-{end - 1}"}
         first = (await self._addresses(wanted))[0]
         async with contextlib.AsyncExitStack() as stack:
-            answer = await stack.enter_async_context(
-                self._outgoing.open(first.url, headers=headers, told_by=first.told_by)
-            )
+            try:
+                answer = await stack.enter_async_context(
+                    self._outgoing.open(first.url, headers=headers, told_by=first.told_by)
+                )
+            except Unavailable:
+                return None  # the flight tries the others as well, and says why when none has it
             said = f"bytes {start}-{end - 1}/{wanted.size_bytes}"
             if answer.status != 206 or answer.headers.get("content-range") != said:
                 return None

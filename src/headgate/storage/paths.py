@@ -6,9 +6,9 @@ DATA/
 ├── jobs.db                      SQLite: durable workflows (likewise)
 ├── secret.key                   what token digests are keyed with; mode 0600
 ├── blobs/ab/abcdef…             bytes by sha256: package files and rendered documents
-├── incoming/<random>.part       uploads and documents being written; swept at start
+├── incoming/<random>.part       uploads and documents being written, locked; swept when a process starts
 ├── incoming/<sha256>.fetch      an artifact on its way from upstream, tailed by every process that serves it
-└── scratch/                     upstream documents being read; swept at start
+└── scratch/                     upstream documents being read; likewise
 """
 
 from pathlib import Path

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -228,3 +230,71 @@ async def test_an_unknown_size_is_known_once_everything_arrived(store, upstream)
         flight = flights.join(unsized, [upstream.address])
         with flight.in_use():
             assert await flight.size_bytes() == len(BODY)
+
+
+async def test_a_landing_that_fails_is_an_error_and_nobody_waits_for_ever(store, upstream):
+    outgoing = Outgoing(stall_timeout_s=5)
+
+    async def fail(located, size):
+        raise RuntimeError("the database is away")
+
+    flights = Flights(outgoing, store, fail)
+    with pytest.raises(HeadgateError) as refused:
+        await asyncio.wait_for(read(flights.join(wanted(), [upstream.address])), 10)
+    assert refused.value.code == "internal-error"
+    await flights.close()
+    await outgoing.close()
+
+
+def left_by_a_dead_worker(store, body):
+    """A file that somebody else holds: its path, and how to let go as a killed process does."""
+    path = store.folder.incoming / f"{wanted().sha256}.fetch"
+    path.write_bytes(body)
+    descriptor = os.open(path, os.O_RDWR)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return path, lambda: os.close(descriptor)
+
+
+async def tailing(flight, size):
+    await flight._until(lambda: flight.written >= size)
+
+
+async def test_who_was_given_nothing_yet_leads_when_its_leader_is_killed(store, upstream):
+    async with opened_flights(store) as flights:
+        _, let_go = left_by_a_dead_worker(store, b"x" * 10_000)
+        flight = flights.join(wanted(), [upstream.address])
+        reading = asyncio.create_task(read(flight))
+        await tailing(flight, 10_000)
+        let_go()
+        assert await reading == BODY
+    assert list(store.folder.incoming.iterdir()) == []
+
+
+async def test_who_was_given_something_removes_what_its_killed_leader_left(store, upstream):
+    async with opened_flights(store) as flights:
+        path, let_go = left_by_a_dead_worker(store, BODY[:100_000])
+        flight = flights.join(wanted(), [upstream.address])
+        with flight.in_use():
+            stream = flight.stream(0, len(BODY))
+            assert BODY.startswith(await anext(stream))
+            let_go()
+            with pytest.raises(HeadgateError) as interrupted:
+                async for _ in stream:
+                    pass
+        assert interrupted.value.code == "fetch-interrupted"
+        assert not path.exists()
+    assert upstream.requests == 0
+
+
+async def test_a_wrong_file_is_not_taken_for_the_right_one_that_landed_beside_it(store, upstream):
+    async with opened_flights(store) as flights:
+        path, let_go = left_by_a_dead_worker(store, b"x" * len(BODY))
+        flight = flights.join(wanted(), [upstream.address])
+        with flight.in_use():
+            await tailing(flight, len(BODY))
+            path.unlink()
+            await store.render(lambda writer: writer.write(BODY))
+            let_go()
+            await flight._until(lambda: flight.has_landed)
+            assert b"".join([piece async for piece in flight.stream(0, len(BODY))]) == BODY
+    assert upstream.requests == 0

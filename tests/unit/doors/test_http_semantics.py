@@ -2,7 +2,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from headgate.doors.http import Head, Span, Unsatisfiable, Validators, is_unchanged, send_bytes, wanted_span
+from headgate.doors.http import (
+    Head,
+    Span,
+    Unsatisfiable,
+    Validators,
+    begin,
+    held_back,
+    is_unchanged,
+    send_bytes,
+    send_stream,
+    wanted_span,
+)
 
 MODIFIED = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 VALIDATORS = Validators('"abc"', MODIFIED)
@@ -96,3 +107,37 @@ async def test_whole_part_head_and_errors_carry_the_right_lengths():
     assert (status, headers["content-range"], body) == (416, "bytes */100", b"")
     status, headers, body = await answer(scope(if_none_match='"abc"'))
     assert (status, headers["etag"], body) == (304, '"abc"', b"")
+
+
+async def streamed(pieces):
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    late = held_back(send)
+    await begin(scope(), late, Head("text/plain", len(BODY), VALIDATORS, "max-age=1"))
+    assert sent == []
+    try:
+        await send_stream(late, pieces)
+    except RuntimeError:
+        sent.append("failed")
+    return [one.rpartition(".")[2] for one in sent]
+
+
+async def test_a_head_that_is_held_back_goes_with_the_first_piece():
+    async def pieces():
+        yield BODY[:50]
+        yield BODY[50:]
+
+    assert await streamed(pieces()) == ["start", "body", "body", "body"]
+
+
+async def test_a_failure_before_the_first_piece_leaves_room_for_another_answer():
+    async def pieces(wanted=()):
+        for piece in wanted:
+            yield piece
+        raise RuntimeError
+
+    assert await streamed(pieces()) == ["failed"]
+    assert await streamed(pieces([BODY[:50]])) == ["start", "body", "failed"]

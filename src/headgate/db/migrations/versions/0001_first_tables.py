@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(), nullable=True),
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_event")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("audit_event", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_audit_event_at"), ["at"], unique=False)
@@ -44,6 +45,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_channel")),
         sa.UniqueConstraint("name", name=op.f("uq_channel_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "epoch",
@@ -83,6 +85,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_account")),
         sa.UniqueConstraint("name", name=op.f("uq_user_account_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "document",
@@ -114,6 +117,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["channel_id"], ["channel.id"], name=op.f("fk_source_channel_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["member_id"], ["channel.id"], name=op.f("fk_source_member_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_source")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("source", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_source_channel_id_position"), ["channel_id", "position"], unique=False)
@@ -131,6 +135,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["channel_id"], ["channel.id"], name=op.f("fk_subdir_channel_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subdir")),
         sa.UniqueConstraint("channel_id", "name", name=op.f("uq_subdir_channel_id_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "token",
@@ -148,6 +153,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_token")),
         sa.UniqueConstraint("prefix", name=op.f("uq_token_prefix")),
         sa.UniqueConstraint("user_id", "name", name=op.f("uq_token_user_id_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "artifact",
@@ -166,6 +172,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["subdir_id"], ["subdir.id"], name=op.f("fk_artifact_subdir_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_artifact")),
         sa.UniqueConstraint("subdir_id", "filename", name=op.f("uq_artifact_subdir_id_filename")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("artifact", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_artifact_sha256"), ["sha256"], unique=False)
@@ -210,6 +217,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_source_subdir")),
         sa.UniqueConstraint("source_id", "name", name=op.f("uq_source_subdir_source_id_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "source_shard",
