@@ -3,39 +3,77 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
+from headgate.access.grants import AUTHENTICATED, EVERYONE, Grant, PrincipalKind, Scope
 from headgate.access.permissions import ACTION_OF, Permission, ScopeAction
 from headgate.access.principals import Principal
+from headgate.access.roles import BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Yes or no, and the sentence that says why. `needs_credentials`: signing in could change a no."""
+    """Yes or no, the sentence that says why, and the grants it was decided by.
+
+    `needs_credentials`: signing in could change a no. `decided_by` is None where no grant spoke; `beaten` are the grants
+    that spoke too, the strongest first.
+    """
 
     is_allowed: bool
     reason: str
     needs_credentials: bool = False
+    decided_by: Grant | None = None
+    beaten: tuple[Grant, ...] = ()
 
 
-def decide(principal: Principal, permission: Permission, channel: str | None, privacy: str | None) -> Decision:
-    """Deny by default: a token's scope narrows, then the administrator may all, then privacy opens reading.
+@lru_cache(maxsize=65_536)
+def decide(
+    principal: Principal,
+    permission: Permission,
+    channel: str | None,
+    privacy: str | None,
+    package: str | None = None,
+) -> Decision:
+    """Deny by default: a token's scope narrows, then administrators may all, then the strongest grant decides.
 
-    `channel` and `privacy` are None for what belongs to no channel.
+    A channel's privacy counts as a grant of the role downloader on that channel: to everyone when it is public, to
+    whoever signs in when it is authenticated. `channel` and `privacy` are None for what belongs to no channel.
+
+    Remembered: whoever changes users, groups or grants makes new principals, and so asks anew.
     """
     narrowed = _narrowed_by_token(principal, permission, channel)
     if narrowed is not None:
         return Decision(False, narrowed)
     if principal.is_administrator:
         return Decision(True, f"{principal.name} is an administrator.")
-    if permission is Permission.CHANNEL_READ and privacy == "public":
-        return Decision(True, "The channel is public.")
-    if permission is Permission.CHANNEL_READ and privacy == "authenticated" and not principal.is_anonymous:
-        return Decision(True, "The channel is open to everyone who signs in.")
+    grants = (*principal.grants, *_implied(principal, channel, privacy))
+    speaking = sorted(
+        (grant for grant in grants if grant.concerns(permission, channel, package)),
+        key=lambda grant: grant.rank,
+        reverse=True,
+    )
+    if speaking:
+        strongest, beaten = speaking[0], tuple(speaking[1:])
+        if not strongest.is_deny:
+            return Decision(True, f"Decided by: {strongest}.", decided_by=strongest, beaten=beaten)
+        if not principal.is_anonymous:
+            return Decision(False, f"Decided by: {strongest}.", decided_by=strongest, beaten=beaten)
+    else:
+        strongest, beaten = None, ()
     if principal.is_anonymous:
         # The same words for a channel that is not there: nobody learns names by asking for them.
         unseen = f"Channel {channel} does not exist, or needs credentials." if channel else "This needs credentials."
-        return Decision(False, unseen, needs_credentials=True)
+        return Decision(False, unseen, needs_credentials=True, decided_by=strongest, beaten=beaten)
     return Decision(False, f"{principal.name} lacks {permission} on {_place(channel)}.")
+
+
+def _implied(principal: Principal, channel: str | None, privacy: str | None) -> tuple[Grant, ...]:
+    if channel is None or privacy not in {"public", "authenticated"}:
+        return ()
+    if privacy == "authenticated" and principal.is_anonymous:
+        return ()
+    group = EVERYONE if privacy == "public" else AUTHENTICATED
+    return (Grant(0, PrincipalKind.PSEUDO, group, "downloader", BUILT_IN["downloader"], Scope(channel)),)
 
 
 def _narrowed_by_token(principal: Principal, permission: Permission, channel: str | None) -> str | None:

@@ -8,7 +8,7 @@ from fastapi import Depends, Path, Request
 
 from headgate.access.decisions import decide
 from headgate.access.permissions import Permission
-from headgate.access.principals import ANONYMOUS, Principal
+from headgate.access.principals import Principal
 from headgate.channels.model import Channel
 from headgate.doors.api.services import ApiServices
 from headgate.kernel.errors import NotFound, Refused
@@ -37,7 +37,7 @@ async def authenticate(request: Request) -> Principal:
     if authorization is not None:
         return await services.authenticator.header(authorization)
     key = request.headers.get("x-api-key")
-    return ANONYMOUS if key is None else services.authenticator.token(key)
+    return services.authenticator.nobody if key is None else services.authenticator.token(key)
 
 
 Caller = Annotated[Principal, Depends(authenticate)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from headgate.access.authenticate import Authenticator
 from headgate.access.decisions import decide
 from headgate.access.permissions import Permission
-from headgate.access.principals import ANONYMOUS, Principal
+from headgate.access.principals import Principal
 from headgate.channels.catalog import Catalog
 from headgate.channels.documents import CHANNEL_WIDE
 from headgate.channels.maps import Maps
@@ -82,7 +82,7 @@ class CondaDoor:
         if authorization is not None:
             return await self.authenticator.header(authorization)
         key = header(scope, b"x-api-key")
-        return ANONYMOUS if key is None else self.authenticator.token(key)
+        return self.authenticator.nobody if key is None else self.authenticator.token(key)
 
     async def _open(self, scope: Scope, path: CondaPath) -> Channel:
         principal = await self.principal(scope, path.token)
