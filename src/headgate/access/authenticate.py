@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.access.directory import Directory, read_directory
+from headgate.access.grants import ANONYMOUS
 from headgate.access.permissions import ScopeAction
 from headgate.access.principals import Principal, TokenScope
 from headgate.access.secrets import digest_of, prefix_of
@@ -19,6 +20,8 @@ from headgate.db import tables
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
 
+KEY_HEADERS = ("x-api-key", "x-apikey", "x-auth")
+"""Headers that may hold a token's text, the first that is there counts."""
 _REMEMBERED_PASSWORDS = 1000
 
 
@@ -67,7 +70,9 @@ class Authenticator:
         return self._directory.nobody
 
     def find(self, name: str) -> Principal | None:
-        """The user or service account of that name, as if signed in without a token."""
+        """The user or service account of that name, as if signed in without a token; `anonymous` is nobody."""
+        if name == ANONYMOUS:
+            return self.nobody
         return self._directory.by_name.get(name)
 
     def token(self, text: str) -> Principal:
@@ -78,6 +83,7 @@ class Authenticator:
             raise BadCredentials("token-unknown", "The token is not one of this server's. Check that it is whole.")
         if known.is_revoked:
             raise BadCredentials("token-revoked", "The token was revoked. Ask for a new one.")
+        _check_enabled(known.principal)
         scope = known.principal.token
         if scope is not None and scope.expires_at is not None and scope.expires_at <= clock.now():
             raise BadCredentials("token-expired", f"The token expired at {scope.expires_at:%Y-%m-%d %H:%M} UTC.")
@@ -89,12 +95,16 @@ class Authenticator:
         remembered = self._passwords.get(key)
         if remembered is not None:
             return remembered
-        stored = self._directory.password_hashes.get(name)
+        directory = self._directory
+        stored = directory.password_hashes.get(name)
         async with self._hashing:
             is_good = await asyncio.to_thread(self._verify, stored, password)
+        if self._directory is not directory:  # somebody changed meanwhile, perhaps this one
+            return await self.password(name, password)
         if stored is None or not is_good:
             raise BadCredentials("password-wrong", "The user name or the password is wrong.")
-        principal = self._directory.by_name[name]
+        principal = directory.by_name[name]
+        _check_enabled(principal)
         if len(self._passwords) < _REMEMBERED_PASSWORDS:
             self._passwords[key] = principal
         return principal
@@ -122,6 +132,11 @@ class Authenticator:
             return self._hasher.verify(stored or _no_password(), password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _check_enabled(principal: Principal) -> None:
+    if principal.is_disabled:
+        raise BadCredentials("user-disabled", f"{principal.name} is disabled. Ask an administrator.")
 
 
 @functools.cache

@@ -19,7 +19,7 @@ Owner = tuple[PrincipalKind, int | str]
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Principals by user id and by name; who is disabled is in neither."""
+    """Principals by user id and by name, with who is disabled among them."""
 
     nobody: Principal = field(default_factory=lambda: Principal(ANONYMOUS))
     by_id: Mapping[int, Principal] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Directory:
 
 async def read_directory(connection: AsyncConnection) -> Directory:
     """Users and service accounts with the grants that reach them directly, through groups, or as everybody does."""
-    users = (await connection.execute(select(tables.user).where(tables.user.c.disabled_at.is_(None)))).all()
+    users = (await connection.execute(select(tables.user))).all()
     grants = await _read_grants(connection)
     parents = await _read_parents(connection)
     everyone = grants[PrincipalKind.PSEUDO, EVERYONE]
@@ -40,7 +40,8 @@ async def read_directory(connection: AsyncConnection) -> Directory:
         groups = closure(parents, parents[kind, row.id])
         inherited = (grant for group in sorted(groups) for grant in grants[PrincipalKind.GROUP, group])
         own = (*grants[kind, row.id], *inherited, *known)
-        by_id[row.id] = Principal(row.name, row.id, row.is_administrator, grants=own)
+        is_disabled = row.disabled_at is not None
+        by_id[row.id] = Principal(row.name, row.id, row.is_administrator, is_disabled=is_disabled, grants=own)
     return Directory(
         Principal(ANONYMOUS, grants=(*everyone, *grants[PrincipalKind.PSEUDO, ANONYMOUS])),
         by_id,

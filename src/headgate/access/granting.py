@@ -1,5 +1,6 @@
 """Roles of one's own, and grants; each change one transaction with its audit event."""
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -8,16 +9,18 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.access.directory import read_grants, read_roles
-from headgate.access.grants import PSEUDO_GROUPS, Grant, PrincipalKind, Scope
+from headgate.access.grants import PSEUDO_GROUPS, Grant, PrincipalKind, Scope, parse_channel_pattern
 from headgate.access.groups import get_group_id, get_user_id
+from headgate.access.names import is_name
 from headgate.access.permissions import Permission
 from headgate.access.roles import BUILT_IN
 from headgate.audit.events import Action, record
-from headgate.conda.names import ChannelName
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
+
+_PACKAGE_PATTERN = re.compile(r"[a-z0-9_.*?-]{1,64}")
 
 
 class GrantService:
@@ -27,7 +30,9 @@ class GrantService:
         self._database = database
 
     async def create_role(self, actor: str, name: str, permissions: Collection[Permission]) -> None:
-        """Add a role. Raises Conflict `role-exists`, Invalid `role-empty`."""
+        """Add a role. Raises Conflict `role-exists`, Invalid `role-name-invalid` or `role-empty`."""
+        if not is_name(name):
+            raise Invalid("role-name-invalid", f"{name[:128]!r} cannot be the name of a role.")
         if not permissions:
             raise Invalid("role-empty", "A role needs at least one permission.")
         if name in BUILT_IN:
@@ -92,9 +97,7 @@ class GrantService:
     async def remove_grant(self, actor: str, number: int) -> None:
         """Take a grant back. Raises NotFound `grant-unknown`."""
         async with self._database.write() as connection:
-            found = next((one for one in await read_grants(connection) if one.id == number), None)
-            if found is None:
-                raise NotFound("grant-unknown", f"There is no grant {number}.")
+            found = await _get_grant(connection, number)
             await connection.execute(delete(tables.grant).where(tables.grant.c.id == number))
             await record(connection, Action.GRANT_REMOVE, actor, subject=str(number), grant=str(found))
             await advance_epoch(connection, "access")
@@ -103,6 +106,18 @@ class GrantService:
         """Every grant, in the order they were given."""
         async with self._database.read() as connection:
             return sorted(await read_grants(connection), key=lambda grant: grant.id)
+
+    async def get_grant(self, number: int) -> Grant:
+        """One grant. Raises NotFound `grant-unknown`."""
+        async with self._database.read() as connection:
+            return await _get_grant(connection, number)
+
+
+async def _get_grant(connection: AsyncConnection, number: int) -> Grant:
+    found = next((one for one in await read_grants(connection) if one.id == number), None)
+    if found is None:
+        raise NotFound("grant-unknown", f"There is no grant {number}.")
+    return found
 
 
 async def _owner(connection: AsyncConnection, kind: PrincipalKind, principal: str) -> dict[str, Any]:
@@ -117,6 +132,10 @@ async def _owner(connection: AsyncConnection, kind: PrincipalKind, principal: st
 
 def _check_scope(scope: Scope) -> None:
     if scope.channel is not None:
-        ChannelName.parse(scope.channel.removesuffix("/*"))
-    if scope.package is not None and (scope.channel is None or scope.channel.endswith("/*")):
+        parse_channel_pattern(scope.channel)
+    if scope.package is None:
+        return
+    if scope.channel is None or scope.channel.endswith("/*"):
         raise Invalid("scope-invalid", "A package pattern holds within one channel; name that channel.")
+    if not _PACKAGE_PATTERN.fullmatch(scope.package):
+        raise Invalid("scope-invalid", "A package pattern is a package name in lower case, in which * and ? may stand.")

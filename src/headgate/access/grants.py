@@ -9,6 +9,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from headgate.access.permissions import Permission
+from headgate.conda.names import ChannelName
 
 
 class PrincipalKind(StrEnum):
@@ -46,7 +47,7 @@ class Scope:
 
     def covers(self, channel: str | None, package: str | None) -> bool:
         """True when the scope holds the channel (None: the server itself) and, where it names packages, the package."""
-        if self.channel is not None and (channel is None or not _covers_channel(self.channel, channel)):
+        if self.channel is not None and (channel is None or not covers_channel(self.channel, channel)):
             return False
         return self.package is None or (package is not None and fnmatchcase(package, self.package))
 
@@ -56,8 +57,15 @@ class Scope:
         return f"{self.channel}, packages {self.package}" if self.package else self.channel
 
 
-def _covers_channel(pattern: str, channel: str) -> bool:
+def covers_channel(pattern: str, channel: str) -> bool:
+    """True when a channel's name, or `team/*` for all below it, holds the channel, or the other pattern."""
     return channel.startswith(pattern[:-1]) if pattern.endswith("/*") else channel == pattern
+
+
+def parse_channel_pattern(text: str) -> str:
+    """A channel's name, or one with `/*` behind it. Raises Invalid `channel-name-invalid`."""
+    ChannelName.parse(text.removesuffix("/*"))
+    return text
 
 
 @dataclass(frozen=True, slots=True)

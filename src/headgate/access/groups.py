@@ -1,5 +1,6 @@
 """Groups and who is in them; each change one transaction with its audit event."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.access.grants import PSEUDO_GROUPS
+from headgate.access.names import is_name
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
@@ -32,7 +33,7 @@ class GroupService:
 
     async def create(self, actor: str, name: str) -> None:
         """Add an empty group. Raises Conflict `group-exists`, Invalid `group-name-invalid`."""
-        if not name.strip() or not name.isprintable() or len(name) > 128 or name.lower() in PSEUDO_GROUPS:
+        if not is_name(name):
             raise Invalid("group-name-invalid", f"{name[:128]!r} cannot be the name of a group.")
         try:
             async with self._database.write() as connection:
@@ -56,12 +57,7 @@ class GroupService:
         Raises NotFound `group-unknown` or `user-unknown`.
         """
         async with self._database.write() as connection:
-            values = await _membership(connection, name, user, group)
-            chosen = [tables.group_member.c[key].is_not_distinct_from(value) for key, value in values.items()]
-            if (await connection.execute(select(tables.group_member.c.id).where(*chosen))).first() is not None:
-                return
-            await connection.execute(tables.group_member.insert().values(values))
-            await record(connection, Action.GROUP_ADD_MEMBER, actor, subject=name, user=user, group=group)
+            await add_member(connection, actor, name, user=user, group=group)
             await advance_epoch(connection, "access")
 
     async def remove(self, actor: str, name: str, *, user: str | None = None, group: str | None = None) -> None:
@@ -77,22 +73,34 @@ class GroupService:
 
     async def list_groups(self) -> Sequence[Group]:
         """Every group, by name."""
+        member = tables.group_member.c
+        inner = tables.group.alias()
+        statement = (
+            select(member.group_id, tables.user.c.name.label("user"), inner.c.name.label("group"))
+            .join(tables.user, tables.user.c.id == member.user_id, isouter=True)
+            .join(inner, inner.c.id == member.member_group_id, isouter=True)
+        )
+        users: defaultdict[int, set[str]] = defaultdict(set)
+        groups: defaultdict[int, set[str]] = defaultdict(set)
         async with self._database.read() as connection:
-            names = {row.id: row.name for row in await connection.execute(select(tables.group))}
-            users = {row.id: row.name for row in await connection.execute(select(tables.user.c.id, tables.user.c.name))}
-            members = (await connection.execute(select(tables.group_member))).all()
+            known = (await connection.execute(select(tables.group))).all()
+            for row in await connection.execute(statement.select_from(tables.group_member)):
+                (groups if row.user is None else users)[row.group_id].add(row.group or row.user)
         return [
-            Group(
-                name,
-                tuple(sorted(users[one.user_id] for one in members if one.group_id == number and one.user_id)),
-                tuple(
-                    sorted(
-                        names[one.member_group_id] for one in members if one.group_id == number and one.member_group_id
-                    )
-                ),
-            )
-            for number, name in sorted(names.items(), key=lambda item: item[1])
+            Group(row.name, tuple(sorted(users[row.id])), tuple(sorted(groups[row.id])))
+            for row in sorted(known, key=lambda row: row.name)
         ]
+
+
+async def add_member(
+    connection: AsyncConnection, actor: str, name: str, *, user: str | None = None, group: str | None = None
+) -> None:
+    """Put a user or a group into a group, with its audit event, unless they are in it."""
+    values = await _membership(connection, name, user, group)
+    chosen = [tables.group_member.c[key].is_not_distinct_from(value) for key, value in values.items()]
+    if (await connection.execute(select(tables.group_member.c.id).where(*chosen))).first() is None:
+        await connection.execute(tables.group_member.insert().values(values))
+        await record(connection, Action.GROUP_ADD_MEMBER, actor, subject=name, user=user, group=group)
 
 
 async def get_group_id(connection: AsyncConnection, name: str) -> int:

@@ -20,12 +20,16 @@ class TokenScope:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Principal:
-    """A caller; two are the same only when they are one object, so that decisions can be remembered by it. `user_id` is None for nobody in particular; `grants` are those to them and to every group they are in."""
+    """A caller; two are the same only when they are one object, so that decisions can be remembered by it.
+
+    `user_id` is None for nobody in particular; `grants` are those to them and to every group they are in.
+    """
 
     name: str
     user_id: int | None = None
     is_administrator: bool = False
     token: TokenScope | None = None
+    is_disabled: bool = False
     grants: tuple[Grant, ...] = ()
 
     @property

@@ -40,6 +40,7 @@ class Action(StrEnum):
     USER_DELETE = "user:delete"
     USER_DISABLE = "user:disable"
     USER_ENABLE = "user:enable"
+    USER_SET_ADMINISTRATOR = "user:set-administrator"
     USER_SET_PASSWORD = "user:set-password"
 
 
