@@ -119,7 +119,7 @@ class _Counted:
     async def __call__(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.has_begun = True
-            REQUESTS.labels(self._door, str(message["status"])).inc()
+            REQUESTS.count(self._door, str(message["status"]))
         await self._send(message)
 
 

@@ -18,7 +18,7 @@ from headgate.db import tables
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
 
-_REMEMBERED_PASSWORDS = 1000
+_REMEMBERED = 5_000
 
 
 class BadCredentials(HeadgateError):
@@ -38,6 +38,7 @@ class Authenticator:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._tokens: dict[str, _Token] = {}
+        self._seen: dict[str, _Token] = {}
         self._users: dict[str, tuple[Principal, str | None]] = {}
         self._passwords: dict[bytes, Principal] = {}
         self._hasher = PasswordHasher()
@@ -58,14 +59,19 @@ class Authenticator:
             principal = Principal(owner.name, owner.id, owner.is_administrator, scope)
             tokens[row.prefix] = _Token(row.digest, principal, row.revoked_at is not None)
         self._tokens = tokens
+        self._seen.clear()
         self._passwords.clear()
 
     def token(self, text: str) -> Principal:
         """The principal of a token's text. Raises BadCredentials that says what is wrong with it."""
-        known = self._tokens.get(prefix_of(text) or "")
-        digest = digest_of(self._secret, text)
-        if known is None or not hmac.compare_digest(known.digest, digest):
-            raise BadCredentials("token-unknown", "The token is not one of this server's. Check that it is whole.")
+        known = self._seen.get(text)
+        if known is None:
+            known = self._tokens.get(prefix_of(text) or "")
+            digest = digest_of(self._secret, text)
+            if known is None or not hmac.compare_digest(known.digest, digest):
+                raise BadCredentials("token-unknown", "The token is not one of this server's. Check that it is whole.")
+            if len(self._seen) < _REMEMBERED:
+                self._seen[text] = known
         if known.is_revoked:
             raise BadCredentials("token-revoked", "The token was revoked. Ask for a new one.")
         scope = known.principal.token
@@ -84,7 +90,7 @@ class Authenticator:
             is_good = await asyncio.to_thread(self._verify, stored, password)
         if stored is None or not is_good:
             raise BadCredentials("password-wrong", "The user name or the password is wrong.")
-        if len(self._passwords) < _REMEMBERED_PASSWORDS:
+        if len(self._passwords) < _REMEMBERED:
             self._passwords[key] = principal
         return principal
 
