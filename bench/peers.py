@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from bench.scale import Absent
 from bench.timing import Bench, pin
-from tests.live import ROOT, LiveServer, environment, free_port, is_open
+from tests.live import ROOT, LiveServer, environment, free_port
 
 FOLDER = "BENCH_FOLDER"
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -41,7 +42,7 @@ def bare_app() -> Callable[..., Awaitable[None]]:
     async def app(scope: dict[str, Any], _receive: Any, send: Send) -> None:
         if scope["type"] != "http":
             return
-        body, status = bodies[scope["path"]], 200
+        body, status = bodies.get(scope["path"], b""), 200
         if any(key == b"if-none-match" for key, _ in scope["headers"]):
             body, status = b"", 304
         headers = [(b"etag", b'"bench"'), (b"content-type", b"application/zstd")]
@@ -69,7 +70,7 @@ class Peer:
             self._command, cwd=ROOT, env=self._env, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         give_up_at = time.monotonic() + 20
-        while not is_open(self._port):
+        while not is_answering(self._port):
             if time.monotonic() > give_up_at or self._process.poll() is not None:
                 raise RuntimeError(f"{self._command[0]} did not start")
             time.sleep(0.005)
@@ -121,6 +122,19 @@ def nginx(bench: Bench, folder: Path, behind: LiveServer, blobs: Path) -> Peer:
         f"location /blobs/ {{ internal; alias {blobs}/; }} }} }}\n"
     )
     return Peer(bench, [program, "-c", str(config)], port)
+
+
+def is_answering(port: int) -> bool:
+    """Whether an HTTP request is answered, with whatever status."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        connection.getresponse()
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def children_of(pid: int) -> list[int]:

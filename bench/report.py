@@ -19,9 +19,10 @@ The last full run of `python -m bench`. What each line measures, and how to read
 """
 
 
-def render(figures: Sequence[Figure], took_s: float) -> str:
-    """The page."""
+def render(figures: Sequence[Figure], took_s: float, load_before: float) -> str:
+    """The page; `load_before` is the load average (1 minute) when the run began."""
     facts = "".join(f"| {key} | {value} |\n" for key, value in machine())
+    facts += f"| Load when it began | {load_before:.2f} |\n"
     facts += f"| The run took | {took_s / 60:.0f} minutes |\n"
     return f"{_OPENING}| Machine | |\n| --- | --- |\n{facts}\n{table(figures)}"
 
@@ -55,7 +56,6 @@ def machine() -> list[tuple[str, str]]:
         ("Processor", f"{_processor()}, {os.cpu_count()} cores"),
         ("Memory", f"{int(memory.split()[1]) / 2**20:.0f} GiB"),
         ("System", f"{platform.system()} {platform.release()}"),
-        ("Load when it began", f"{os.getloadavg()[0]:.2f}"),
         ("Python", platform.python_version()),
         ("Packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES)),
         ("Peers", ", ".join(filter(None, [_said("nginx", "-v"), _said("wrk", "-v")]))),

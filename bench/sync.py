@@ -62,15 +62,20 @@ def _times(floor: Samples, plain: Samples, full: Samples, next_day: Samples) -> 
         Figure("sync and publish", "full", total, "s", _FLOOR, ratio_of(total, base), at_most(3, is_ratio=True), names),
     ]
     cpu_ratio = ratio_of(_of(full, "sum", "cpu"), _of(floor, "sum", "cpu"))
-    figures.append(
-        Figure("sync and publish", "full, processor time", _of(full, "sum", "cpu"), "s", _FLOOR, cpu_ratio)
-    )
+    figures.append(Figure("sync and publish", "full, processor time", _of(full, "sum", "cpu"), "s", _FLOOR, cpu_ratio))
     for step, label in (("sync", "full, until the shard index is committed"), ("render", f"full, {DOCUMENT}")):
         figures.append(Figure("sync and publish", label, _of(full, step), "s", _FLOOR, ratio_of(_of(full, step), base)))
     later = _of(next_day, "sum")
     figures.append(
         Figure(
-            "sync and publish", "next day", later, "s", _FULL, ratio_of(later, total), at_most(0.2, is_ratio=True), changed
+            "sync and publish",
+            "next day",
+            later,
+            "s",
+            _FULL,
+            ratio_of(later, total),
+            at_most(0.2, is_ratio=True),
+            changed,
         )
     )
     for step, label in (("sync", "next day, until the shard index is committed"), ("render", f"next day, {DOCUMENT}")):

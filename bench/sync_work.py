@@ -24,6 +24,8 @@ from headgate.intake.budget import MemoryBudget
 from headgate.intake.sync import sync_subdir
 from headgate.intake.upstream import UpstreamReader
 from headgate.jobs.progress import JobProgress
+from headgate.kernel.memory import relax_collector
+from headgate.logs import set_up_logs
 
 _DOCUMENT_BYTES = 640 << 20  # as the jobs worker has it
 
@@ -46,7 +48,8 @@ async def _headgate(data: Path, channel_name: str, subdir: Subdir) -> dict[str, 
     sync_peak = status_bytes("VmHWM")
     reset_peak()
     with Clock.measured() as rendering:
-        await Renderer(core.database, core.store).render(channel_name, subdir, EAGER)
+        # jobs are asked for in plain JSON values
+        await Renderer(core.database, core.store).render(channel_name, str(subdir), EAGER)
     await outgoing.close()
     await core.database.close()
     return {
@@ -86,10 +89,13 @@ def _seconds(clock: Clock) -> dict[str, float]:
 
 
 def main() -> None:
+    set_up_logs("info", "json")  # on standard error
     match sys.argv[1:]:
         case ["headgate", data, channel, subdir]:
+            relax_collector()
             answer = asyncio.run(_headgate(Path(data), channel, Subdir.parse(subdir)))
         case ["floor", document]:
+            relax_collector()
             answer = _floor(Path(document))
         case ["json", document]:
             answer = _json(Path(document))

@@ -6,7 +6,9 @@
 
 import contextlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import structlog
@@ -20,6 +22,7 @@ from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.freshness import Freshness
 from headgate.doors.http import Receive, Scope, Send, finish, start
 from headgate.doors.metrics import REQUESTS, render_metrics
+from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.home import render_home
 from headgate.http.masking import mask_url
@@ -27,7 +30,7 @@ from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 from headgate.logs import set_up_logs
 
 _CONDA = (b"/conda/", b"/get/", b"/t/", b"/api/repo/")
-_TEXT = "text/plain; charset=utf-8"
+_PLAIN = MappingProxyType({"content-type": "text/plain; charset=utf-8"})
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +87,7 @@ class Application:
             case "/health/live":
                 await _send_text(scope, send, "alive\n")
             case "/health/ready":
-                await self._services.snapshots.refresh()
+                await self._services.snapshots.reload()
                 await _send_text(scope, send, "ready\n")
             case "/metrics":
                 await _send_text(scope, send, render_metrics().decode())
@@ -103,7 +106,7 @@ class Application:
             if decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy).is_allowed
         ]
         page = render_home(channels, public_url(scope, self._services.core.place.settings.server.public_url))
-        await _send_text(scope, send, page.decode(), "text/html; charset=utf-8")
+        await _send_text(scope, send, page.decode(), {"content-type": HTML, **PAGE_HEADERS})
 
 
 class _Counted:
@@ -119,7 +122,7 @@ class _Counted:
     async def __call__(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.has_begun = True
-            REQUESTS.labels(self._door, str(message["status"])).inc()
+            REQUESTS.count(self._door, str(message["status"]))
         await self._send(message)
 
 
@@ -137,10 +140,9 @@ async def _answer_error(scope: Scope, send: _Counted, error: HeadgateError) -> N
     await send_problem(scope, send, error)
 
 
-async def _send_text(scope: Scope, send: Send, text: str, content_type: str = _TEXT) -> None:
+async def _send_text(scope: Scope, send: Send, text: str, headers: Mapping[str, str] = _PLAIN) -> None:
     body = text.encode()
-    headers = {"content-type": content_type, "content-length": str(len(body)), "cache-control": "no-store"}
-    await start(send, 200, headers)
+    await start(send, 200, {**headers, "content-length": str(len(body)), "cache-control": "no-store"})
     await finish(send, b"" if scope["method"] == "HEAD" else body)
 
 

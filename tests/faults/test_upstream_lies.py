@@ -30,7 +30,7 @@ DOCUMENT = json.dumps({"info": {"subdir": "noarch"}, "packages": {"a-1-0.tar.bz2
 
 @pytest.fixture
 async def outgoing() -> AsyncIterator[Outgoing]:
-    client = Outgoing(connect_timeout_s=0.2, stall_timeout_s=0.3)
+    client = Outgoing(connect_timeout_s=5, stall_timeout_s=2)
     yield client
     await client.close()
 

@@ -184,6 +184,7 @@ async def test_people_get_pages_and_clients_never_html(client: httpx.AsyncClient
     page = await client.get("/conda/open/", headers={"Accept": "text/html"})
     assert "conda config --add channels http://headgate.test/conda/open" in page.text
     assert (await client.get("/conda/open/", headers={"Accept": "*/*"})).json()["code"] == "path-unknown"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
     home = await client.get("/", headers={"Accept": "text/html"})
     assert "open" in home.text
     assert "team/secret" not in home.text

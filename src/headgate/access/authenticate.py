@@ -22,7 +22,7 @@ from headgate.kernel.errors import HeadgateError
 
 KEY_HEADERS = ("x-api-key", "x-apikey", "x-auth")
 """Headers that may hold a token's text, the first that is there counts."""
-_REMEMBERED_PASSWORDS = 1000
+_REMEMBERED = 5_000
 
 
 class BadCredentials(HeadgateError):
@@ -42,6 +42,7 @@ class Authenticator:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
         self._tokens: dict[str, _Token] = {}
+        self._seen: dict[str, _Token] = {}
         self._directory = Directory()
         self._passwords: dict[bytes, Principal] = {}
         self._hasher = PasswordHasher()
@@ -62,6 +63,7 @@ class Authenticator:
             tokens[row.prefix] = _Token(row.digest, principal, row.revoked_at is not None)
         self._directory = directory
         self._tokens = tokens
+        self._seen.clear()
         self._passwords.clear()
 
     @property
@@ -77,10 +79,14 @@ class Authenticator:
 
     def token(self, text: str) -> Principal:
         """The principal of a token's text. Raises BadCredentials that says what is wrong with it."""
-        known = self._tokens.get(prefix_of(text) or "")
-        digest = digest_of(self._secret, text)
-        if known is None or not hmac.compare_digest(known.digest, digest):
-            raise BadCredentials("token-unknown", "The token is not one of this server's. Check that it is whole.")
+        known = self._seen.get(text)
+        if known is None:
+            known = self._tokens.get(prefix_of(text) or "")
+            digest = digest_of(self._secret, text)
+            if known is None or not hmac.compare_digest(known.digest, digest):
+                raise BadCredentials("token-unknown", "The token is not one of this server's. Check that it is whole.")
+            if len(self._seen) < _REMEMBERED:
+                self._seen[text] = known
         if known.is_revoked:
             raise BadCredentials("token-revoked", "The token was revoked. Ask for a new one.")
         _check_enabled(known.principal)
@@ -105,7 +111,7 @@ class Authenticator:
             raise BadCredentials("password-wrong", "The user name or the password is wrong.")
         principal = directory.by_name[name]
         _check_enabled(principal)
-        if len(self._passwords) < _REMEMBERED_PASSWORDS:
+        if len(self._passwords) < _REMEMBERED:
             self._passwords[key] = principal
         return principal
 

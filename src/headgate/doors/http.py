@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,11 @@ def _date(text: str | None) -> datetime | None:
     return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+@lru_cache(maxsize=1_000)
+def _http_date(moment: datetime) -> str:
+    return format_datetime(moment, usegmt=True)
+
+
 def _whole_second(moment: datetime) -> datetime:
     return moment.replace(microsecond=0)
 
@@ -132,7 +138,7 @@ async def begin(scope: Scope, send: Send, head: Head) -> Span | None:
     """
     common = {"etag": head.validators.etag, "cache-control": head.cache_control, **head.more}
     if head.validators.modified_at is not None:
-        common["last-modified"] = format_datetime(head.validators.modified_at, usegmt=True)
+        common["last-modified"] = _http_date(head.validators.modified_at)
     if is_unchanged(scope, head.validators):
         await start(send, 304, common)
         await finish(send)

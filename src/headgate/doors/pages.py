@@ -4,6 +4,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader
 
+HTML = "text/html; charset=utf-8"
+PAGE_HEADERS = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+"""A page runs no script, loads nothing, and is shown in no frame."""
+
 _ENVIRONMENT = Environment(loader=PackageLoader("headgate.doors", "templates"), autoescape=True)
 
 

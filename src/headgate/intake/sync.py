@@ -130,9 +130,10 @@ async def _take(database: Database, place: _Place, listing: UpstreamListing, pro
     known = place.known
     changed = [n for n, fingerprint in listing.fingerprints.items() if known.get(n, (None,))[0] != fingerprint]
     gone = known.keys() - listing.fingerprints.keys()
-    # Where the bytes are is known from here on, so that a client of an early revision can fetch them.
+    # Where the bytes are is known from here on, so that a client of an early revision can fetch them; and what was the
+    # upstream's state no longer describes what we hold, until `_finish` says what does.
     async with database.write() as connection:
-        await _update_place(connection, place, base_url=listing.base_url)
+        await _update_place(connection, place, base_url=listing.base_url, state=None)
     done = 0
     async for batch in _batches(listing, changed):
         await _store(database, place, listing.fingerprints, batch)

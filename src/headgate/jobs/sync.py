@@ -6,6 +6,7 @@
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class SyncJobs(DBOSConfiguredInstance):
         self._outgoing = outgoing
         self._scratch = scratch
         self._budget = MemoryBudget(_DOCUMENT_BYTES)
+        # Two jobs may name the same subdir; one that read an older listing must not write over the other's.
+        self._turns: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @DBOS.workflow(name="sync-mirror")
     async def sync(self, request: SyncRequest) -> dict[str, Any]:
@@ -74,7 +77,7 @@ class SyncJobs(DBOSConfiguredInstance):
         gate = asyncio.Semaphore(_SUBDIRS_AT_ONCE)
 
         async def one(source_id: int, subdir: Subdir) -> dict[str, Any]:
-            async with gate:
+            async with self._turns[source_id, subdir], gate:
                 return await self._follow_one(channel_name, source_id, subdir, progress)
 
         async with asyncio.TaskGroup() as group:

@@ -7,6 +7,6 @@ from headgate.http.client import Outgoing
 
 @pytest.fixture
 async def outgoing() -> AsyncIterator[Outgoing]:
-    client = Outgoing(connect_timeout_s=1, stall_timeout_s=0.3)
+    client = Outgoing(connect_timeout_s=5, stall_timeout_s=2)
     yield client
     await client.close()

@@ -1,7 +1,9 @@
 """What conda, mamba and pixi call: plain ASGI, because a framework costs ten times the work on this path."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from headgate.access.authenticate import KEY_HEADERS, Authenticator
 from headgate.access.decisions import Decision, decide
@@ -20,6 +22,7 @@ from headgate.doors.conda.freshness import Freshness
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
 from headgate.doors.http import Head, Scope, Send, Validators, header, send_bytes, send_file
+from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.kernel.errors import NotFound, Refused
 from headgate.storage.local import BlobStore
 
@@ -27,6 +30,7 @@ _CONTENT_TYPES = {"json": "application/json", "zst": "application/zstd", "bz2": 
 _IMMUTABLE = "max-age=31536000, immutable"
 _READING = frozenset({"GET", "HEAD"})
 _KEY_HEADERS = tuple(name.encode() for name in KEY_HEADERS)
+_NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 _NO_NOTICES = b'{"notices":[]}'
 
 
@@ -141,11 +145,19 @@ class CondaDoor:
         if "text/html" not in (header(scope, b"accept") or ""):
             raise NotFound("path-unknown", "A channel's root is a page for people; clients read its subdirs.")
         body = render_listing(channel, f"{public_url(scope, self.public_url)}/conda/{channel.name}")
-        await self._send_small(scope, send, channel, "text/html; charset=utf-8", body)
+        await self._send_small(scope, send, channel, HTML, body, PAGE_HEADERS)
 
-    async def _send_small(self, scope: Scope, send: Send, channel: Channel, content_type: str, body: bytes) -> None:
+    async def _send_small(
+        self,
+        scope: Scope,
+        send: Send,
+        channel: Channel,
+        content_type: str,
+        body: bytes,
+        more: Mapping[str, str] = _NOTHING_MORE,
+    ) -> None:
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
-        head = Head(content_type, len(body), Validators(etag), self._index_cache_control(channel))
+        head = Head(content_type, len(body), Validators(etag), self._index_cache_control(channel), more)
         await send_bytes(scope, send, head, body)
 
     def _index_cache_control(self, channel: Channel) -> str:

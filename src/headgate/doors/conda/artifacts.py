@@ -50,10 +50,10 @@ class ArtifactDoor:
             return
         body = await self.delivery.open(wanted)
         if isinstance(body, StoredFile):
-            ARTIFACTS.labels("store").inc()
+            ARTIFACTS.count("store")
             await self._send_stored(scope, send, wanted, body)
             return
-        ARTIFACTS.labels("upstream").inc()
+        ARTIFACTS.count("upstream")
         with body.in_use():
             await self._send_flight(scope, send, wanted, body)
 

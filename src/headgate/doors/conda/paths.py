@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from headgate.conda.names import EXTENSIONS, KNOWN_SUBDIRS, ArtifactName, ChannelName, Sha256, Subdir
@@ -43,6 +44,7 @@ class CondaPath:
     is_listing: bool = False
 
 
+@lru_cache(maxsize=20_000)
 def parse_path(raw: bytes) -> CondaPath:
     """Read the raw, still percent-encoded path of a request.
 

@@ -1,0 +1,90 @@
+"""Syncs of one subdir on both databases, from a folder as upstream."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from headgate.bootstrap import Services
+from headgate.channels.model import Channel, ChannelKind
+from headgate.channels.sources import read_offers
+from headgate.conda.names import ChannelName, Subdir
+from headgate.http.client import Outgoing
+from headgate.intake.sync import Outcome, sync_subdir
+from headgate.intake.upstream import UpstreamReader
+
+NOARCH = Subdir("noarch")
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Mirror:
+    """A mirror channel and the folder that it follows."""
+
+    def __init__(self, services: Services, folder: Path, channel: Channel) -> None:
+        self._services = services
+        self._outgoing = Outgoing(file_roots=[folder])
+        self._folder = folder
+        self.channel = channel
+
+    def write(self, *names: str) -> None:
+        records = {
+            f"{name}-1-0.conda": {"name": name, "version": "1", "build": "0", "sha256": "ab" * 32} for name in names
+        }
+        (self._folder / "noarch").mkdir(exist_ok=True)
+        path = self._folder / "noarch" / "repodata.json"
+        path.write_text(json.dumps({"info": {}, "packages": {}, "packages.conda": records}))
+
+    async def sync(self, *, dies_at: str | None = None) -> Outcome:
+        async def progress(step: str, done: int, total: int) -> None:
+            if dies_at is not None and dies_at in step:
+                raise Killed
+
+        await self._services.snapshots.reload()
+        self.channel = self._services.catalog.get(self.channel.name)
+        source = self.channel.sources[0]
+        reader = UpstreamReader(self._outgoing, source.url or "", NOARCH, self._services.core.store.folder.scratch)
+        return await sync_subdir(self._services.core.database, self.channel, source, NOARCH, reader, progress)
+
+    async def offered(self) -> set[str]:
+        async with self._services.core.database.read() as connection:
+            return set(await read_offers(connection, self.channel.sources[0], NOARCH, None))
+
+
+@pytest.fixture
+async def mirror(services: Services, tmp_path: Path) -> Mirror:
+    folder = tmp_path / "upstream"
+    folder.mkdir()
+    name = ChannelName("follower")
+    await services.core.channels.create("tests", name, ChannelKind.MIRROR)
+    await services.core.channels.add_upstream("tests", name, folder.as_uri())
+    await services.snapshots.reload()
+    return Mirror(services, folder, services.catalog.get(name))
+
+
+async def test_a_sync_follows_what_changed_and_asks_conditionally(mirror: Mirror) -> None:
+    mirror.write("a", "b")
+    assert await mirror.sync() == Outcome("changed", changed=2)
+    assert await mirror.sync() == Outcome("unchanged")
+    mirror.write("b", "c")
+    assert await mirror.sync() == Outcome("changed", changed=1, removed=1)
+    assert await mirror.offered() == {"b", "c"}
+
+
+@pytest.mark.parametrize("step", ["names", "publishing"])
+async def test_a_killed_sync_never_lets_a_later_one_believe_that_nothing_changed(mirror: Mirror, step: str) -> None:
+    mirror.write("a", "b")
+    await mirror.sync()
+    stamp = (path := mirror._folder / "noarch" / "repodata.json").stat()
+    first = path.read_bytes()
+    mirror.write("b", "c")
+    with pytest.raises(Killed):
+        await mirror.sync(dies_at=step)
+    # The upstream goes back to the very file of the last whole sync.
+    path.write_bytes(first)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    await mirror.sync()
+    assert await mirror.offered() == {"a", "b"}
