@@ -91,4 +91,6 @@ class Grant:
 
     def __str__(self) -> str:
         verb = "denied" if self.is_deny else "granted"
-        return f"{self.role} {verb} to {self.kind} {self.principal} on {self.scope}"
+        whom = self.principal if self.kind is PrincipalKind.PSEUDO else f"{self.kind} {self.principal}"
+        where = f"on {self.scope}" if self.scope.channel else "everywhere"
+        return f"{self.role} {verb} to {whom} {where}"
