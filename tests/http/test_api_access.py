@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from headgate.access.permissions import ScopeAction
+from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
 from tests.http.conftest import PASSWORD, Callers
@@ -30,16 +31,37 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /channels/outer/world/upstreams", 204, None),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
-    ("GET /tokens", 200, None),
-    ("POST /tokens", 201, {"name": "fresh"}),
     ("DELETE /tokens/ada/viewer", 204, None),
+    ("GET /users", 200, None),
+    ("POST /users", 201, {"name": "grace", "groups": ["Developers"]}),
+    ("GET /users/bob", 200, None),
+    ("PATCH /users/bob", 200, {"is_disabled": True}),
+    ("DELETE /users/bob", 204, None),
+    ("GET /groups", 200, None),
+    ("POST /groups", 201, {"name": "Networkers"}),
+    ("DELETE /groups/Developers", 204, None),
+    ("PUT /groups/Developers/members/user/bob", 204, None),
+    ("DELETE /groups/Developers/members/user/ada", 204, None),
+    ("GET /roles", 200, None),
+    ("POST /roles", 201, {"name": "looker", "permissions": ["channel:read"]}),
+    ("DELETE /roles/spare", 204, None),
+    ("GET /grants", 200, None),
+    ("POST /grants", 201, {"kind": "user", "principal": "bob", "role": "publisher", "channel": "team"}),
+    ("DELETE /grants/1", 204, None),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
-# Tested by themselves below, or in test_api_uploads.py.
-OTHERS = {"GET /channels", "GET /me", "POST /channels/{channel}/artifacts"}
+# Open to more than those who manage; tested by themselves below, in test_api_principals.py or test_api_uploads.py.
+OTHERS = {
+    "GET /access/explain",
+    "GET /channels",
+    "GET /me",
+    "GET /tokens",
+    "POST /channels/{channel}/artifacts",
+    "POST /tokens",
+}
 
 
 def generic(route: str) -> str:
@@ -50,8 +72,24 @@ def generic(route: str) -> str:
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
         .replace("ada/viewer", "{user}/{name}")
+        .replace("members/user/bob", "members/{kind}/{member}")
+        .replace("members/user/ada", "members/{kind}/{member}")
+        .replace("users/bob", "users/{name}")
+        .replace("Developers", "{name}")
+        .replace("spare", "{name}")
+        .replace("grants/1", "grants/{id}")
         .replace("none", "{job_id}")
     )
+
+
+async def fill(services: Services) -> None:
+    """Something of each kind to change."""
+    access = services.core.access
+    await access.groups.create("test", "Developers")
+    await access.groups.add("test", "Developers", user="ada")
+    await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
+    await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
+    await services.snapshots.reload()
 
 
 def test_every_route_is_listed_here(services: Services) -> None:
@@ -62,10 +100,11 @@ def test_every_route_is_listed_here(services: Services) -> None:
 
 @pytest.mark.parametrize(("route", "status", "body"), ROUTES, ids=[route for route, _, _ in ROUTES])
 async def test_route_is_closed_but_to_those_who_may(
-    callers: Callers, hosted: str, mirror: str, route: str, status: int, body: object
+    callers: Callers, services: Services, hosted: str, mirror: str, route: str, status: int, body: object
 ) -> None:
     filename, content = package()
     await callers.admin.post(f"/channels/{hosted}/artifacts", params={"filename": filename}, content=content)
+    await fill(services)
     method, path = route.split(" ")
     refused = await callers.anonymous.request(method, path, json=body)
     assert refused.status_code == 401, refused.text
@@ -124,7 +163,7 @@ async def test_credentials_in_every_form(callers: Callers, services: Services) -
     _, text = await services.core.access.create_token("test", "ada", "forms")
     await services.snapshots.reload()
     basic = [f"ada:{PASSWORD}", f"anything:{text}"]
-    forms = [{"x-api-key": text}, {"authorization": f"Bearer {text}"}]
+    forms = [{name: text} for name in ("X-API-Key", "X-ApiKey", "X-Auth")] + [{"authorization": f"Bearer {text}"}]
     forms += [{"authorization": "Basic " + b64encode(one.encode()).decode()} for one in basic]
     for headers in forms:
         answer = await callers.anonymous.get("/me", headers=headers)

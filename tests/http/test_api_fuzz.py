@@ -13,6 +13,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.python import asgi
 
+from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.permissions import Permission
 from headgate.bootstrap import Place, Services, build_services
 from headgate.channels.model import ChannelKind
 from headgate.channels.service import Upstream
@@ -21,7 +23,10 @@ from headgate.doors.api.app import PREFIX, build_api
 from tests.conftest import migrated_place
 
 _EXAMPLES = 25
-_KNOWN = {"channel": "team", "subdir": "noarch", "filename": "demo-1.0-0.conda", "user": "ada"}
+_KNOWN = {
+    "channel": "team", "subdir": "noarch", "filename": "demo-1.0-0.conda",
+    "user": "ada", "name": "grace", "kind": "user", "member": "ada", "id": 1,
+}  # fmt: skip
 
 
 class _Served:
@@ -49,6 +54,10 @@ class _Served:
     async def _fill(self, services: Services) -> None:
         core = services.core
         await core.access.create_user("test", "ada", "correct horse battery", is_administrator=True)
+        await core.access.users.create("test", "grace")
+        await core.access.groups.create("test", "grace")
+        await core.access.grants.create_role("test", "grace", [Permission.AUDIT_READ])
+        await core.access.grants.add_grant("test", PrincipalKind.USER, "grace", "grace", Scope())
         _, self.token = await core.access.create_token("test", "ada", "fuzz")
         await core.channels.create("test", ChannelName("team"), ChannelKind.HOSTED)
         upstreams = [Upstream("https://conda.example/main")]

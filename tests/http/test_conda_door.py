@@ -9,6 +9,9 @@ import msgspec
 import pytest
 import zstandard
 
+from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.permissions import Permission
+from headgate.access.users import UserChange
 from headgate.asgi import Application
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
@@ -96,7 +99,8 @@ async def test_a_token_works_wherever_clients_put_it_and_stops_at_once(
     _, token = await services.core.access.create_token(ACTOR, "root", "ci", channels=["team/secret"])
     await services.snapshots.reload()
     paths = (f"/t/{token}/conda/team/secret", f"/conda/t/{token}/team/secret", f"/t/{token}/get/team/secret")
-    headers = ({"Authorization": f"Bearer {token}"}, {"X-API-Key": token})
+    headers: list[dict[str, str]] = [{name: token} for name in ("X-API-Key", "X-ApiKey", "X-Auth")]
+    headers.append({"Authorization": f"Bearer {token}"})
     for path in paths:
         assert (await client.get(f"{path}/{INDEX}")).status_code == 200
     for header in headers:
@@ -117,6 +121,48 @@ async def test_bad_credentials_are_refused_on_public_channels_too_but_not_for_no
     wrong = {"Authorization": "Bearer hg-nobody-knows"}
     assert (await client.get(f"/conda/open/{INDEX}", headers=wrong)).json()["code"] == "token-unknown"
     assert (await client.get("/conda/open/notices.json", headers=wrong)).json() == {"notices": []}
+
+
+async def test_reading_and_downloading_are_granted_apart(services: Services, client: httpx.AsyncClient) -> None:
+    ada = httpx.BasicAuth("ada", "a long enough password")
+    grants, scope = services.core.access.grants, Scope("team/secret")
+    for name in ("demo", "other"):
+        await upload(services, "team/secret", *package(name))
+
+    async def statuses() -> list[int]:
+        await services.snapshots.reload()
+        paths = (INDEX, *(f"noarch/{package(name)[0]}" for name in ("demo", "other")))
+        return [(await client.get(f"/conda/team/secret/{path}", auth=ada)).status_code for path in paths]
+
+    assert await statuses() == [403, 403, 403]
+    await grants.create_role(ACTOR, "looker", [Permission.CHANNEL_READ])
+    await grants.add_grant(ACTOR, PrincipalKind.USER, "ada", "looker", scope)
+    assert await statuses() == [200, 403, 403]
+    few = Scope("team/secret", "de*")
+    number = await grants.add_grant(ACTOR, PrincipalKind.USER, "ada", "downloader", few)
+    assert await statuses() == [200, 200, 403]
+    await grants.add_grant(ACTOR, PrincipalKind.USER, "ada", "downloader", scope)
+    await grants.remove_grant(ACTOR, number)
+    await grants.add_grant(ACTOR, PrincipalKind.USER, "ada", "downloader", few, is_deny=True)
+    assert await statuses() == [200, 403, 200]
+
+
+async def test_a_disabled_user_reads_nothing_with_password_or_token(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    _, token = await services.core.access.create_token(ACTOR, "ada", "ci")
+    await services.snapshots.reload()
+    forms: list[dict[str, Any]] = [
+        {"auth": httpx.BasicAuth("ada", "a long enough password")},
+        {"headers": {"X-API-Key": token}},
+    ]
+    for form in forms:
+        assert (await client.get(f"/conda/staff/{INDEX}", **form)).status_code == 200
+    await services.core.access.users.change(ACTOR, "ada", UserChange(is_disabled=True))
+    for form in forms:  # the change is noticed without being told
+        await services.snapshots.refresh()
+        answer = await client.get(f"/conda/open/{INDEX}", **form)
+        assert (answer.status_code, answer.json()["code"]) == (401, "user-disabled")
 
 
 async def test_a_shard_is_served_only_where_a_map_names_it(services: Services, client: httpx.AsyncClient) -> None:

@@ -4,20 +4,24 @@ import asyncio
 import functools
 import hmac
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.access.directory import Directory, read_directory
+from headgate.access.grants import ANONYMOUS
 from headgate.access.permissions import ScopeAction
-from headgate.access.principals import ANONYMOUS, Principal, TokenScope
+from headgate.access.principals import Principal, TokenScope
 from headgate.access.secrets import digest_of, prefix_of
 from headgate.db import tables
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
 
+KEY_HEADERS = ("x-api-key", "x-apikey", "x-auth")
+"""Headers that may hold a token's text, the first that is there counts."""
 _REMEMBERED = 5_000
 
 
@@ -39,28 +43,39 @@ class Authenticator:
         self._secret = secret
         self._tokens: dict[str, _Token] = {}
         self._seen: dict[str, _Token] = {}
-        self._users: dict[str, tuple[Principal, str | None]] = {}
+        self._directory = Directory()
         self._passwords: dict[bytes, Principal] = {}
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(2)
 
     async def load(self, connection: AsyncConnection) -> None:
-        """Read users and tokens again, and forget remembered passwords."""
-        users = {row.id: row for row in await connection.execute(select(tables.user))}
-        self._users = {
-            row.name: (Principal(row.name, row.id, row.is_administrator), row.password_hash) for row in users.values()
-        }
+        """Read everybody and every token again, and forget remembered passwords."""
+        directory = await read_directory(connection)
         tokens: dict[str, _Token] = {}
         for row in await connection.execute(select(tables.token)):
-            owner = users[row.user_id]
+            owner = directory.by_id.get(row.user_id)
+            if owner is None:
+                continue
             actions = None if row.permissions is None else frozenset(map(ScopeAction, row.permissions))
             channels = None if row.channels is None else frozenset(row.channels)
             scope = TokenScope(row.id, row.name, actions, channels, row.expires_at)
-            principal = Principal(owner.name, owner.id, owner.is_administrator, scope)
+            principal = replace(owner, token=scope)
             tokens[row.prefix] = _Token(row.digest, principal, row.revoked_at is not None)
+        self._directory = directory
         self._tokens = tokens
         self._seen.clear()
         self._passwords.clear()
+
+    @property
+    def nobody(self) -> Principal:
+        """Who asks without credentials."""
+        return self._directory.nobody
+
+    def find(self, name: str) -> Principal | None:
+        """The user or service account of that name, as if signed in without a token; `anonymous` is nobody."""
+        if name == ANONYMOUS:
+            return self.nobody
+        return self._directory.by_name.get(name)
 
     def token(self, text: str) -> Principal:
         """The principal of a token's text. Raises BadCredentials that says what is wrong with it."""
@@ -74,6 +89,7 @@ class Authenticator:
                 self._seen[text] = known
         if known.is_revoked:
             raise BadCredentials("token-revoked", "The token was revoked. Ask for a new one.")
+        _check_enabled(known.principal)
         scope = known.principal.token
         if scope is not None and scope.expires_at is not None and scope.expires_at <= clock.now():
             raise BadCredentials("token-expired", f"The token expired at {scope.expires_at:%Y-%m-%d %H:%M} UTC.")
@@ -85,11 +101,16 @@ class Authenticator:
         remembered = self._passwords.get(key)
         if remembered is not None:
             return remembered
-        principal, stored = self._users.get(name, (ANONYMOUS, None))
+        directory = self._directory
+        stored = directory.password_hashes.get(name)
         async with self._hashing:
             is_good = await asyncio.to_thread(self._verify, stored, password)
+        if self._directory is not directory:  # somebody changed meanwhile, perhaps this one
+            return await self.password(name, password)
         if stored is None or not is_good:
             raise BadCredentials("password-wrong", "The user name or the password is wrong.")
+        principal = directory.by_name[name]
+        _check_enabled(principal)
         if len(self._passwords) < _REMEMBERED:
             self._passwords[key] = principal
         return principal
@@ -117,6 +138,11 @@ class Authenticator:
             return self._hasher.verify(stored or _no_password(), password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _check_enabled(principal: Principal) -> None:
+    if principal.is_disabled:
+        raise BadCredentials("user-disabled", f"{principal.name} is disabled. Ask an administrator.")
 
 
 @functools.cache

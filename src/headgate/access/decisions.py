@@ -3,39 +3,96 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache, partial
 
+from headgate.access.grants import AUTHENTICATED, EVERYONE, Grant, PrincipalKind, Scope, covers_channel
 from headgate.access.permissions import ACTION_OF, Permission, ScopeAction
 from headgate.access.principals import Principal
+from headgate.access.roles import BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Yes or no, and the sentence that says why. `needs_credentials`: signing in could change a no."""
+    """Yes or no, the sentence that says why, and the grants it was decided by.
+
+    `needs_credentials`: signing in could change a no. `decided_by` is None where no grant spoke; `beaten` are the grants
+    that spoke too, the strongest first.
+    """
 
     is_allowed: bool
     reason: str
     needs_credentials: bool = False
+    decided_by: Grant | None = None
+    beaten: tuple[Grant, ...] = ()
 
 
-def decide(principal: Principal, permission: Permission, channel: str | None, privacy: str | None) -> Decision:
-    """Deny by default: a token's scope narrows, then the administrator may all, then privacy opens reading.
+@lru_cache(maxsize=65_536)
+def decide(
+    principal: Principal,
+    permission: Permission,
+    channel: str | None,
+    privacy: str | None,
+    package: str | None = None,
+) -> Decision:
+    """Deny by default: a token's scope narrows, then administrators may all, then the strongest grant decides.
 
-    `channel` and `privacy` are None for what belongs to no channel.
+    A channel's privacy counts as a grant of the role downloader on that channel: to everyone when it is public, to
+    whoever signs in when it is authenticated. `channel` and `privacy` are None for what belongs to no channel.
+
+    Remembered: whoever changes users, groups or grants makes new principals, and so asks anew.
     """
-    narrowed = _narrowed_by_token(principal, permission, channel)
-    if narrowed is not None:
-        return Decision(False, narrowed)
+    barred = _barred(principal, permission, channel)
+    if barred is not None:
+        return Decision(False, barred)
     if principal.is_administrator:
         return Decision(True, f"{principal.name} is an administrator.")
-    if permission is Permission.CHANNEL_READ and privacy == "public":
-        return Decision(True, "The channel is public.")
-    if permission is Permission.CHANNEL_READ and privacy == "authenticated" and not principal.is_anonymous:
-        return Decision(True, "The channel is open to everyone who signs in.")
+    speaking = _speaking(principal, permission, channel, privacy, package)
+    strongest = speaking[0] if speaking else None
+    outcome = partial(Decision, decided_by=strongest, beaten=tuple(speaking[1:]))
+    if strongest is not None and not strongest.is_deny:
+        return outcome(True, f"Decided by: {strongest}.")
     if principal.is_anonymous:
         # The same words for a channel that is not there: nobody learns names by asking for them.
         unseen = f"Channel {channel} does not exist, or needs credentials." if channel else "This needs credentials."
-        return Decision(False, unseen, needs_credentials=True)
-    return Decision(False, f"{principal.name} lacks {permission} on {_place(channel)}.")
+        return outcome(False, unseen, needs_credentials=True)
+    if strongest is not None:
+        return outcome(False, f"Decided by: {strongest}.")
+    return outcome(False, f"{principal.name} lacks {permission} on {_place(channel)}.")
+
+
+def decide_for_some(principal: Principal, permission: Permission, channel: str, privacy: str) -> Decision:
+    """The same while the package is not known yet: yes when there is a name for which it could be yes."""
+    decision = decide(principal, permission, channel, privacy)
+    if decision.is_allowed:
+        return decision
+    patterns = {grant.scope.package for grant in principal.grants if grant.scope.package is not None}
+    # A pattern fits itself, so it stands for a name that it fits.
+    tried = (decide(principal, permission, channel, privacy, pattern) for pattern in patterns)
+    return next((one for one in tried if one.is_allowed), decision)
+
+
+def _barred(principal: Principal, permission: Permission, channel: str | None) -> str | None:
+    if principal.is_disabled:
+        return f"{principal.name} is disabled."
+    return _narrowed_by_token(principal, permission, channel)
+
+
+def _speaking(
+    principal: Principal, permission: Permission, channel: str | None, privacy: str | None, package: str | None
+) -> list[Grant]:
+    """The grants that say something of it, the strongest first."""
+    grants = (*principal.grants, *_implied(principal, channel, privacy))
+    concerned = (grant for grant in grants if grant.concerns(permission, channel, package))
+    return sorted(concerned, key=lambda grant: grant.rank, reverse=True)
+
+
+def _implied(principal: Principal, channel: str | None, privacy: str | None) -> tuple[Grant, ...]:
+    if channel is None or privacy not in {"public", "authenticated"}:
+        return ()
+    if privacy == "authenticated" and principal.is_anonymous:
+        return ()
+    group = EVERYONE if privacy == "public" else AUTHENTICATED
+    return (Grant(0, PrincipalKind.PSEUDO, group, "downloader", BUILT_IN["downloader"], Scope(channel)),)
 
 
 def _narrowed_by_token(principal: Principal, permission: Permission, channel: str | None) -> str | None:
@@ -46,9 +103,13 @@ def _narrowed_by_token(principal: Principal, permission: Permission, channel: st
         return (
             f"Token {scope.name} is limited to {', '.join(sorted(scope.actions))}; this needs {ACTION_OF[permission]}."
         )
-    if scope.channels is not None and channel not in scope.channels:
+    if scope.channels is not None and not (channel and _is_within(channel, scope.channels)):
         return f"Token {scope.name} is limited to {', '.join(sorted(scope.channels))}; this concerns {_place(channel)}."
     return None
+
+
+def _is_within(channel: str, patterns: Collection[str]) -> bool:
+    return any(covers_channel(pattern, channel) for pattern in patterns)
 
 
 def _place(channel: str | None) -> str:
@@ -61,17 +122,40 @@ def decide_token(
     channels: Collection[str] | None,
     expires_at: datetime | None,
 ) -> Decision:
-    """May the principal make a token of that scope? One made with a token allows no more, and lasts no longer."""
+    """May the principal make a token of that scope? One made with a token allows no more, and lasts no longer.
+
+    `actions` and `channels` None: whatever the owner may. `expires_at` None: it never ends, for administrators alone.
+    """
+    if expires_at is None and not principal.is_administrator:
+        return Decision(False, "Only an administrator makes tokens that never end.")
     own = principal.token
     if own is None:
         return Decision(True, f"{principal.name} signed in without a token.")
-    for what, mine, asked in (("actions", own.actions, actions), ("channels", own.channels, channels)):
-        if mine is not None and (asked is None or not mine.issuperset(asked)):
-            return Decision(
-                False, f"Token {own.name} is limited to {what} {', '.join(sorted(mine))}; name some of them."
-            )
+    if own.actions is not None and (actions is None or not own.actions.issuperset(actions)):
+        return _limited(own.name, "actions", own.actions)
+    if own.channels is not None and (channels is None or not all(_is_within(one, own.channels) for one in channels)):
+        return _limited(own.name, "channels", own.channels)
     if own.expires_at is not None and (expires_at is None or expires_at > own.expires_at):
         return Decision(
             False, f"Token {own.name} ends at {own.expires_at:%Y-%m-%d %H:%M} UTC; ask for one that ends before."
         )
     return Decision(True, f"Token {own.name} allows that much itself.")
+
+
+def decide_tokens_of(principal: Principal, owner: Principal | None) -> Decision:
+    """May the principal list, make and revoke the owner's tokens? Their own without a permission.
+
+    A token in use narrows that as it narrows `token:manage`: one that only reads ends no other. `owner` None: somebody
+    else's, who may not exist.
+    """
+    if owner is not None and owner.name == principal.name and not principal.is_anonymous:
+        narrowed = _narrowed_by_token(principal, Permission.TOKEN_MANAGE, None)
+        return Decision(narrowed is None, narrowed or "These are their own tokens.")
+    decision = decide(principal, Permission.TOKEN_MANAGE, None, None)
+    if decision.is_allowed and owner is not None and owner.is_administrator and not principal.is_administrator:
+        return Decision(False, f"{owner.name} is an administrator, whose tokens only administrators manage.")
+    return decision
+
+
+def _limited(name: str, what: str, mine: Collection[str]) -> Decision:
+    return Decision(False, f"Token {name} is limited to {what} {', '.join(sorted(mine))}; name some of them.")

@@ -6,12 +6,19 @@ from enum import StrEnum
 class Permission(StrEnum):
     """Every permission. Stored: these words never change."""
 
+    ACCESS_MANAGE = "access:manage"
+    ACCESS_READ = "access:read"
     ARTIFACT_DELETE = "artifact:delete"
+    ARTIFACT_DOWNLOAD = "artifact:download"
     ARTIFACT_UPLOAD = "artifact:upload"
+    AUDIT_READ = "audit:read"
     CHANNEL_MANAGE = "channel:manage"
     CHANNEL_READ = "channel:read"
     JOB_MANAGE = "job:manage"
     MIRROR_MANAGE = "mirror:manage"
+    PROMOTION_APPROVE = "promotion:approve"
+    PROMOTION_INTO = "promotion:into"
+    PROMOTION_OUT = "promotion:out"
     TOKEN_MANAGE = "token:manage"
 
 
@@ -20,16 +27,24 @@ class ScopeAction(StrEnum):
 
     VIEW = "view"
     ADD = "add"
+    PROMOTE = "promote"
     DELETE = "delete"
     ADMIN = "admin"
 
 
 ACTION_OF = {
+    Permission.ACCESS_MANAGE: ScopeAction.ADMIN,
+    Permission.ACCESS_READ: ScopeAction.ADMIN,
     Permission.ARTIFACT_DELETE: ScopeAction.DELETE,
+    Permission.ARTIFACT_DOWNLOAD: ScopeAction.VIEW,
     Permission.ARTIFACT_UPLOAD: ScopeAction.ADD,
+    Permission.AUDIT_READ: ScopeAction.ADMIN,
     Permission.CHANNEL_MANAGE: ScopeAction.ADMIN,
     Permission.CHANNEL_READ: ScopeAction.VIEW,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,
     Permission.MIRROR_MANAGE: ScopeAction.ADMIN,
+    Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,
+    Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
+    Permission.PROMOTION_OUT: ScopeAction.PROMOTE,
     Permission.TOKEN_MANAGE: ScopeAction.ADMIN,
 }

@@ -1,8 +1,9 @@
-"""Who asks: a user, with or without a token, or nobody."""
+"""Who asks: a user, with or without a token, or nobody; with every grant that concerns them."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
+from headgate.access.grants import Grant
 from headgate.access.permissions import ScopeAction
 
 
@@ -17,14 +18,19 @@ class TokenScope:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Principal:
-    """A caller. `user_id` is None for nobody in particular."""
+    """A caller; two are the same only when they are one object, so that decisions can be remembered by it.
+
+    `user_id` is None for nobody in particular; `grants` are those to them and to every group they are in.
+    """
 
     name: str
     user_id: int | None = None
     is_administrator: bool = False
     token: TokenScope | None = None
+    is_disabled: bool = False
+    grants: tuple[Grant, ...] = ()
 
     @property
     def is_anonymous(self) -> bool:
@@ -37,5 +43,4 @@ class Principal:
         return f"{self.name} (token {self.token.name})" if self.token else self.name
 
 
-ANONYMOUS = Principal("anonymous")
 SYSTEM = Principal("headgate", user_id=0, is_administrator=True)

@@ -1,20 +1,22 @@
-"""Users and tokens: each change one transaction with its audit event."""
+"""Tokens, and the services beside them: each change one transaction with its audit event."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from argon2 import PasswordHasher
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
+from headgate.access.granting import GrantService
+from headgate.access.groups import GroupService
 from headgate.access.permissions import ScopeAction
 from headgate.access.secrets import digest_of, new_token
+from headgate.access.users import UserService
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
-from headgate.kernel.errors import Conflict, Invalid, NotFound
+from headgate.kernel.errors import Conflict, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,29 +35,18 @@ class Token:
 
 
 class AccessService:
-    """Creates users; creates, lists and revokes tokens."""
+    """Creates, lists and revokes tokens; `users`, `groups` and `grants` are the services beside it."""
 
     def __init__(self, database: Database, secret: bytes) -> None:
         self._database = database
         self._secret = secret
+        self.users = UserService(database)
+        self.groups = GroupService(database)
+        self.grants = GrantService(database)
 
     async def create_user(self, actor: str, name: str, password: str, *, is_administrator: bool) -> None:
-        """Add a user. Raises Conflict `user-exists`, Invalid `password-short`."""
-        if len(password) < 12:
-            raise Invalid("password-short", "A password needs at least 12 characters.")
-        values = {
-            "name": name,
-            "password_hash": PasswordHasher().hash(password),
-            "is_administrator": is_administrator,
-            "created_at": clock.now(),
-        }
-        try:
-            async with self._database.write() as connection:
-                await connection.execute(tables.user.insert().values(values))
-                await record(connection, Action.USER_CREATE, actor, subject=name, is_administrator=is_administrator)
-                await advance_epoch(connection, "access")
-        except IntegrityError as error:
-            raise Conflict("user-exists", f"There is already a user {name}.") from error
+        """Add a user; raises what `users.create` raises."""
+        await self.users.create(actor, name, password, is_administrator=is_administrator)
 
     async def has_users(self) -> bool:
         """True once anyone can sign in."""

@@ -13,6 +13,7 @@ from headgate.audit.events import Action, record
 from headgate.channels.catalog import TOPIC, read_channels
 from headgate.channels.model import Channel, ChannelKind, ChannelSettings, Privacy, Source, SourceKind
 from headgate.channels.revisions import ensure_subdir, publish
+from headgate.channels.sources import forget_fingerprints
 from headgate.conda.names import ChannelName, Subdir
 from headgate.conda.patches import PatchInstructions
 from headgate.db import tables
@@ -98,6 +99,8 @@ class ChannelService:
                 changed["privacy"] = privacy
             if settings:
                 changed["settings"] = _merged_settings(channel.settings, settings)
+                if changed["settings"]["is_keeping_cached"] != channel.settings.is_keeping_cached:
+                    await forget_fingerprints(connection, [source.id for source in channel.sources])
             if changed:
                 chosen = tables.channel.c.id == channel.id
                 await connection.execute(update(tables.channel).where(chosen).values(changed))

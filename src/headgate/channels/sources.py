@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, delete, select
+from sqlalchemy import Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.model import Source, SourceKind
@@ -49,6 +49,14 @@ async def drop_source_shards(connection: AsyncConnection, source_subdir: int, na
         await connection.execute(
             delete(tables.source_shard).where(columns.source_subdir_id == source_subdir, columns.name.in_(some))
         )
+
+
+async def forget_fingerprints(connection: AsyncConnection, sources: Collection[int]) -> None:
+    """Let the next sync of these sources read everything anew; what was read until now stays."""
+    places = tables.source_subdir.c
+    await connection.execute(update(tables.source_subdir).where(places.source_id.in_(sources)).values(state=None))
+    chosen = tables.source_shard.c.source_subdir_id.in_(select(places.id).where(places.source_id.in_(sources)))
+    await connection.execute(update(tables.source_shard).where(chosen).values(fingerprint=b""))
 
 
 async def read_source_shards(connection: AsyncConnection, source_subdir: int) -> dict[str, tuple[bytes, bytes]]:

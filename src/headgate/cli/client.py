@@ -34,6 +34,11 @@ def channel_path(channel: str, *rest: str) -> str:
     return "/".join(["channels", quote(channel, safe="/"), *(quote(part, safe="/") for part in rest)])
 
 
+def path_of(*parts: str) -> str:
+    """A path below the API; slashes within a part do not split it."""
+    return "/".join(quote(part, safe="") for part in parts)
+
+
 class Server:
     """Asks, waits, and hands out JSON. Opened by `with`.
 
@@ -73,6 +78,10 @@ class Server:
     def patch(self, path: str, body: Any) -> Any:
         """The thing as it is after the change."""
         return self._ask("PATCH", path, {}, json=body)
+
+    def put(self, path: str) -> None:
+        """Nothing new to say: what was asked for is so now."""
+        self._ask("PUT", path, {})
 
     def delete(self, path: str, **parameters: Any) -> None:
         """Nothing is left to say when it is gone."""

@@ -4,7 +4,22 @@ from typing import Annotated
 
 import typer
 
-from headgate.cli import artifact, channel, doctor, init, job, mirror, serve, token, upload
+from headgate.cli import (
+    access,
+    artifact,
+    channel,
+    doctor,
+    grant,
+    group,
+    init,
+    job,
+    mirror,
+    role,
+    serve,
+    token,
+    upload,
+    user,
+)
 
 app = typer.Typer(
     name="headgate",
@@ -44,5 +59,10 @@ app.add_typer(channel.app, name="channel")
 app.add_typer(mirror.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(user.app, name="user")
+app.add_typer(group.app, name="group")
+app.add_typer(role.app, name="role")
+app.add_typer(grant.app, name="grant")
+app.add_typer(access.app, name="access")
 app.add_typer(token.app, name="token")
 app.add_typer(job.app, name="job")

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Protocol
-from urllib.parse import quote
 
 import typer
 
 from headgate.access.permissions import ScopeAction
-from headgate.cli.client import Server, connected
+from headgate.cli.client import Server, connected, path_of
 from headgate.cli.output import Columns, Document, Output
 from headgate.cli.words import AsJson
 
@@ -19,12 +18,12 @@ app = typer.Typer(no_args_is_help=True, help="Tokens: make, list, revoke.")
 _DAYS = {"d": 1, "w": 7, "y": 365}
 
 
-def _days(text: str | None) -> int | None:
-    if text is None:
+def _days(text: str) -> int | None:
+    if text == "never":
         return None
     found = re.fullmatch(r"([1-9]\d{0,4})([dwy])", text)
     if not found:
-        raise typer.BadParameter("Give a number of days, weeks or years: 90d, 12w, 1y.")
+        raise typer.BadParameter("Give a number of days, weeks or years: 90d, 12w, 1y; or never.")
     return int(found[1]) * _DAYS[found[2]]
 
 
@@ -75,7 +74,7 @@ class ServerTokens:
     def revoke(self, user: str | None, name: str) -> None:
         """See Tokens."""
         owner = user or self._server.get("me")["name"]
-        self._server.delete(f"tokens/{quote(owner, safe='')}/{quote(name, safe='')}")
+        self._server.delete(path_of("tokens", owner, name))
 
 
 @contextmanager
@@ -102,20 +101,17 @@ def create_token(
         typer.Option("--permission", help="Only good for this; repeatable."),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="90d", help="When it ends: in days (d), weeks (w), years (y).")
+        str | None,
+        typer.Option("--expires", metavar="90d", help="When it ends: in days (d), weeks (w), years (y); or never."),
     ] = None,
     is_quiet: Annotated[bool, typer.Option("--quiet", help="Print the text of the token and nothing else.")] = False,
     folder: Folder = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a token and show its text, this once."""
-    chosen = {
-        "user": user,
-        "permissions": permissions or None,
-        "channels": channels or None,
-        "expires_days": _days(expires),
-    }
+    chosen: dict[str, Any] = {"user": user, "permissions": permissions or None, "channels": channels or None}
     body = {"name": name} | {key: value for key, value in chosen.items() if value is not None}
+    body |= {"expires_days": _days(expires)} if expires is not None else {}
     with Output(as_json=as_json) as out, opened_tokens(folder) as tokens:
         token = tokens.create(body)
         if not is_quiet:

@@ -96,8 +96,56 @@ user = Table(
     _id(),
     Column("name", String, nullable=False, unique=True),
     Column("password_hash", String, nullable=True),
+    Column("kind", String, nullable=False, server_default="user"),
     Column("is_administrator", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("disabled_at", Moment, nullable=True),
+    sqlite_autoincrement=True,
+)
+
+group = Table(
+    "principal_group",
+    metadata,
+    _id(),
+    Column("name", String, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# A member is a user (or service account) or another group.
+group_member = Table(
+    "group_member",
+    metadata,
+    _id(),
+    Column("group_id", Key, ForeignKey("principal_group.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Key, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=True),
+    Column("member_group_id", Key, ForeignKey("principal_group.id", ondelete="CASCADE"), nullable=True),
+    UniqueConstraint("group_id", "user_id", "member_group_id"),
+    sqlite_autoincrement=True,
+)
+
+role = Table(
+    "role",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("permissions", JSON, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+# To a user, a group, or one of the pseudo-groups.
+grant = Table(
+    "access_grant",
+    metadata,
+    _id(),
+    Column("user_id", Key, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=True),
+    Column("group_id", Key, ForeignKey("principal_group.id", ondelete="CASCADE"), nullable=True),
+    Column("pseudo", String, nullable=True),
+    Column("role", String, nullable=False),
+    Column("channel", String, nullable=True),
+    Column("package", String, nullable=True),
+    Column("is_deny", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
     sqlite_autoincrement=True,
 )
 

@@ -25,6 +25,7 @@ from headgate.kernel.errors import HeadgateError
 from headgate.storage.local import BlobStore
 
 _LOOK_S = 0.1
+_FIRST_CLEAN_UP_S = 600.0
 _CHECK_S = 5.0
 _REST_AFTER_FAILURE_S = 5.0
 
@@ -80,7 +81,9 @@ def _adopt_logs() -> None:
 
 async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -> None:
     seen: int | None = None
-    cleaned_at = checked_at = time.monotonic()
+    checked_at = time.monotonic()
+    # Soon after a start, so that a server which is restarted every day is cleaned up at all.
+    cleaned_at = checked_at - upkeep.interval_s + _FIRST_CLEAN_UP_S
     while True:
         try:
             if time.monotonic() - checked_at > _CHECK_S:

@@ -9,7 +9,9 @@ import pytest
 from headgate.bootstrap import Services
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.sources import read_offers
-from headgate.conda.names import ChannelName, Subdir
+from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
+from headgate.delivery.located import Located
+from headgate.delivery.sources import Landing
 from headgate.http.client import Outgoing
 from headgate.intake.sync import Outcome, sync_subdir
 from headgate.intake.upstream import UpstreamReader
@@ -63,6 +65,33 @@ async def mirror(services: Services, tmp_path: Path) -> Mirror:
     await services.core.channels.add_upstream("tests", name, folder.as_uri())
     await services.snapshots.reload()
     return Mirror(services, folder, services.catalog.get(name))
+
+
+async def cache(services: Services, channel: Channel, filename: str) -> None:
+    """Write down that the mirror holds the bytes of a file."""
+    digest = "ab" * 32
+    store = services.core.store
+    store.path(Sha256(digest)).parent.mkdir(parents=True, exist_ok=True)
+    store.path(Sha256(digest)).write_bytes(b"")
+    artifact = ArtifactName.parse(filename)
+    record = {"name": artifact.name, "version": "1", "build": "0", "sha256": digest}
+    located = Located(channel, channel.subdirs["noarch"], artifact, record, Sha256(digest), 0)
+    await Landing(services.core.database, store)(located, 0)
+
+
+async def test_what_is_cached_stays_listed_when_the_upstream_removes_it_unless_told_otherwise(
+    mirror: Mirror, services: Services
+) -> None:
+    mirror.write("a", "b")
+    await mirror.sync()
+    await services.snapshots.reload()
+    await cache(services, services.catalog.get(mirror.channel.name), "a-1-0.conda")
+    mirror.write("c")
+    await mirror.sync()
+    assert await mirror.offered() == {"a", "c"}
+    await services.core.channels.set("tests", mirror.channel.name, settings={"is_keeping_cached": False})
+    await mirror.sync()
+    assert await mirror.offered() == {"c"}
 
 
 async def test_a_sync_follows_what_changed_and_asks_conditionally(mirror: Mirror) -> None:

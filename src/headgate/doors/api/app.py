@@ -5,7 +5,21 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-from headgate.doors.api import artifacts, channels, jobs, me, revisions, tokens, uploads, upstreams
+from headgate.doors.api import (
+    access,
+    artifacts,
+    channels,
+    grants,
+    groups,
+    jobs,
+    me,
+    revisions,
+    roles,
+    tokens,
+    uploads,
+    upstreams,
+    users,
+)
 from headgate.doors.api.errors import install_errors
 from headgate.doors.api.models import ProblemAnswer
 from headgate.doors.api.services import ApiServices
@@ -13,9 +27,10 @@ from headgate.doors.api.services import ApiServices
 PREFIX = "/api/v1"
 
 _ABOUT = """\
-Credentials go into `Authorization: Bearer <token>` or `X-API-Key: <token>`; `Authorization: Basic` takes a token, or a
-user's password, as its password. A failure is a problem document (RFC 9457) with a `code` that never changes. Lists come
-in pages. A POST with a JSON body, or with none, heeds `Idempotency-Key`, except where the answer holds a secret.
+Credentials go into `Authorization: Bearer <token>` or `X-API-Key: <token>` (`X-ApiKey` and `X-Auth` are as good);
+`Authorization: Basic` takes a token, or a user's password, as its password. A failure is a problem document (RFC 9457)
+with a `code` that never changes. Lists come in pages. A POST with a JSON body, or with none, heeds `Idempotency-Key`,
+except where body or answer hold a secret.
 """
 _PROBLEM: dict[str, Any] = {"model": ProblemAnswer}
 _FAILURES: dict[int | str, dict[str, Any]] = {
@@ -61,6 +76,8 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels, tokens, jobs, me):
+    for room in (uploads, revisions, artifacts, upstreams, channels):
+        app.include_router(room.router, prefix=PREFIX)
+    for room in (users, groups, roles, grants, access, tokens, jobs, me):
         app.include_router(room.router, prefix=PREFIX)
     return app

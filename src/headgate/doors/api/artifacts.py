@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
+from headgate.access.permissions import Permission
 from headgate.channels.artifacts import Artifact, ArtifactFilter, get_artifact
 from headgate.channels.artifacts import list_artifacts as read_artifacts
 from headgate.channels.model import Channel
@@ -85,6 +86,7 @@ def shown_artifact(channel: Channel, artifact: Artifact) -> ArtifactAnswer:
 
 
 async def _change(services: ApiServices, visit: Visit, change: SetStatus) -> None:
+    visit.require(Permission.ARTIFACT_DELETE, change.artifact.name)
     await services.hosted.submit(visit.channel, change)
     await services.snapshots.reload()
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from headgate.access.decisions import decide
+from headgate.access.authenticate import KEY_HEADERS
+from headgate.access.decisions import Decision, decide, decide_for_some
 from headgate.access.permissions import Permission
-from headgate.access.principals import ANONYMOUS, Principal
+from headgate.access.principals import Principal
 from headgate.channels.model import Channel
 from headgate.doors.api.services import ApiServices
 from headgate.kernel.errors import NotFound, Refused
@@ -29,27 +30,41 @@ Services = Annotated[ApiServices, Depends(services_of)]
 
 
 async def authenticate(request: Request) -> Principal:
-    """The principal of `Authorization` or `X-API-Key`; anonymous without either. Raises BadCredentials."""
+    """The principal of `Authorization`, or of a header for keys; anonymous without any. Raises BadCredentials."""
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
     authorization = request.headers.get("authorization")
     if authorization is not None:
         return await services.authenticator.header(authorization)
-    key = request.headers.get("x-api-key")
-    return ANONYMOUS if key is None else services.authenticator.token(key)
+    key = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), None)
+    return services.authenticator.nobody if key is None else services.authenticator.token(key)
 
 
 Caller = Annotated[Principal, Depends(authenticate)]
 
 
 def require(
-    principal: Principal, permission: Permission, channel: str | None = None, privacy: str | None = None
+    principal: Principal,
+    permission: Permission,
+    channel: str | None = None,
+    privacy: str | None = None,
+    package: str | None = None,
 ) -> None:
     """Raises Refused `credentials-needed` or `permission-denied` unless the principal may do that."""
-    decision = decide(principal, permission, channel, privacy)
+    insist(decide(principal, permission, channel, privacy, package))
+
+
+def insist(decision: Decision) -> None:
+    """Raises Refused `credentials-needed` or `permission-denied` unless the decision is a yes."""
     if not decision.is_allowed:
         raise Refused("credentials-needed" if decision.needs_credentials else "permission-denied", decision.reason)
+
+
+def require_administrator(principal: Principal) -> None:
+    """Raises Refused `permission-denied` for others: `access:manage` alone moves no administrator."""
+    if not principal.is_administrator:
+        raise Refused("permission-denied", "Only an administrator makes, changes or deletes administrators.")
 
 
 def may_read(principal: Principal, channel: Channel) -> bool:
@@ -75,8 +90,9 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
     return check
 
 
+AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
+AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
-TokenManager = Annotated[Principal, Depends(_on_server(Permission.TOKEN_MANAGE))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +107,18 @@ class Visit:
         """How audit events name the principal."""
         return self.principal.actor
 
+    def require(self, permission: Permission, package: str | None = None) -> None:
+        """Raises Refused unless the principal may do that here, with the package."""
+        require(self.principal, permission, self.channel.name, self.channel.privacy, package)
 
-def _at_channel(permission: Permission) -> Callable[[str, ApiServices, Principal], Awaitable[Visit]]:
+
+def _at_channel(
+    permission: Permission, decided: Callable[[Principal, Permission, str, str], Decision] = decide
+) -> Callable[[str, ApiServices, Principal], Awaitable[Visit]]:
     async def check(channel: ChannelPath, services: Services, principal: Caller) -> Visit:
         found = services.catalog.find(channel)
         # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
-        require(principal, permission, channel, "private" if found is None else found.privacy)
+        insist(decided(principal, permission, channel, "private" if found is None else found.privacy))
         if found is None:
             raise NotFound("channel-unknown", f"There is no channel {channel}.")
         return Visit(principal, found)
@@ -107,5 +129,6 @@ def _at_channel(permission: Permission) -> Callable[[str, ApiServices, Principal
 Reading = Annotated[Visit, Depends(_at_channel(Permission.CHANNEL_READ))]
 Managing = Annotated[Visit, Depends(_at_channel(Permission.CHANNEL_MANAGE))]
 Mirroring = Annotated[Visit, Depends(_at_channel(Permission.MIRROR_MANAGE))]
-Uploading = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_UPLOAD))]
-Deleting = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_DELETE))]
+# With some package: the route asks again when it knows which.
+Uploading = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_UPLOAD, decide_for_some))]
+Deleting = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_DELETE, decide_for_some))]

@@ -125,8 +125,12 @@ class TokenBody(BaseModel):
     permissions: list[ScopeAction] | None = Field(
         default=None, min_length=1, description="null: whatever the user may."
     )
-    channels: list[Text] | None = Field(default=None, min_length=1, max_length=1000, description="null: every channel.")
-    expires_days: int | None = Field(default=None, ge=1, le=3650, description="null: it does not end.")
+    channels: list[Text] | None = Field(
+        default=None, min_length=1, max_length=1000, description="Channels, or `team/*` for all below; null: every one."
+    )
+    expires_days: int | None = Field(
+        default=90, ge=1, le=3650, description="null: it never ends; for administrators alone."
+    )
 
 
 class UpstreamAnswer(BaseModel):

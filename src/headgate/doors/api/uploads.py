@@ -8,9 +8,9 @@ from python_multipart.multipart import parse_options_header
 
 from headgate.access.permissions import Permission
 from headgate.channels.artifacts import get_artifact
-from headgate.conda.names import Subdir
+from headgate.conda.names import ArtifactName, Subdir
 from headgate.doors.api.artifacts import shown_artifact
-from headgate.doors.api.callers import Services, Uploading, require
+from headgate.doors.api.callers import Services, Uploading
 from headgate.doors.api.forms import iter_form
 from headgate.doors.api.models import ArtifactAnswer
 from headgate.doors.api.paging import Listing
@@ -50,7 +50,8 @@ class _Intake:
         self.has_news = False
 
     async def take(self, filename: str, body: AsyncIterator[bytes]) -> None:
-        """Take one file. Raises what `Uploads.take` raises."""
+        """Take one file, if the caller may upload that package. Raises what `Uploads.take` raises, and Refused."""
+        self._visit.require(Permission.ARTIFACT_UPLOAD, ArtifactName.parse(filename).name)
         channel = self._visit.channel
         uploaded = await self._services.uploads.take(
             self._visit.actor, channel, filename, body, subdir=self._subdir, may_replace_deleted=self._may_replace
@@ -95,7 +96,7 @@ async def upload_artifact(
 ) -> ArtifactAnswer | Listing[ArtifactAnswer]:
     """Upload a package file; when this answers, it is in the index. A form may hold several, and gets a list."""
     if replace_deleted:
-        require(visit.principal, Permission.CHANNEL_MANAGE, visit.channel.name, visit.channel.privacy)
+        visit.require(Permission.CHANNEL_MANAGE)
     require_hosted(visit.channel)
     intake = _Intake(services, visit, None if subdir is None else Subdir.parse(subdir), may_replace=replace_deleted)
     content_type = request.headers.get("content-type", "")

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from headgate.access.authenticate import Authenticator
-from headgate.access.decisions import decide
+from headgate.access.authenticate import KEY_HEADERS, Authenticator
+from headgate.access.decisions import Decision, decide
 from headgate.access.permissions import Permission
-from headgate.access.principals import ANONYMOUS, Principal
+from headgate.access.principals import Principal
 from headgate.channels.catalog import Catalog
 from headgate.channels.documents import CHANNEL_WIDE
 from headgate.channels.maps import Maps
@@ -29,6 +29,7 @@ from headgate.storage.local import BlobStore
 _CONTENT_TYPES = {"json": "application/json", "zst": "application/zstd", "bz2": "application/x-bzip2"}
 _IMMUTABLE = "max-age=31536000, immutable"
 _READING = frozenset({"GET", "HEAD"})
+_KEY_HEADERS = tuple(name.encode() for name in KEY_HEADERS)
 _NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 _NO_NOTICES = b'{"notices":[]}'
 
@@ -85,14 +86,14 @@ class CondaDoor:
         authorization = header(scope, b"authorization")
         if authorization is not None:
             return await self.authenticator.header(authorization)
-        key = header(scope, b"x-api-key")
-        return ANONYMOUS if key is None else self.authenticator.token(key)
+        key = next((key for name in _KEY_HEADERS if (key := header(scope, name)) is not None), None)
+        return self.authenticator.nobody if key is None else self.authenticator.token(key)
 
     async def _open(self, scope: Scope, path: CondaPath) -> Channel:
         principal = await self.principal(scope, path.token)
         channel = self.catalog.find(path.channel)
         privacy = Privacy.PRIVATE if channel is None else channel.privacy
-        decision = decide(principal, Permission.CHANNEL_READ, path.channel, privacy)
+        decision = _decide(principal, path, privacy)
         if not decision.is_allowed:
             code = "credentials-needed" if decision.needs_credentials else "permission-denied"
             raise Refused(code, decision.reason)
@@ -161,6 +162,13 @@ class CondaDoor:
 
     def _index_cache_control(self, channel: Channel) -> str:
         return _shared(channel, f"max-age={self.index_max_age_s}, must-revalidate")
+
+
+def _decide(principal: Principal, path: CondaPath, privacy: Privacy) -> Decision:
+    """Package files are downloaded, all else is read."""
+    if path.artifact is None:
+        return decide(principal, Permission.CHANNEL_READ, path.channel, privacy)
+    return decide(principal, Permission.ARTIFACT_DOWNLOAD, path.channel, privacy, path.artifact.name)
 
 
 def _shared(channel: Channel, directives: str) -> str:

@@ -1,0 +1,28 @@
+"""Roles: named sets of permissions. These are built in; administrators add their own."""
+
+from headgate.access.permissions import Permission
+
+_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD}
+
+BUILT_IN: dict[str, frozenset[Permission]] = {
+    "administrator": frozenset(Permission),
+    "channel-manager": frozenset(
+        {
+            *_READING,
+            Permission.ARTIFACT_DELETE,
+            Permission.ARTIFACT_UPLOAD,
+            Permission.CHANNEL_MANAGE,
+            Permission.JOB_MANAGE,
+            Permission.MIRROR_MANAGE,
+            Permission.PROMOTION_INTO,
+            Permission.PROMOTION_OUT,
+        }
+    ),
+    "publisher": frozenset({*_READING, Permission.ARTIFACT_UPLOAD}),
+    "approver": frozenset(
+        {*_READING, Permission.PROMOTION_APPROVE, Permission.PROMOTION_INTO, Permission.PROMOTION_OUT}
+    ),
+    "downloader": frozenset(_READING),
+    "auditor": frozenset({Permission.ACCESS_READ, Permission.AUDIT_READ, Permission.CHANNEL_READ}),
+}
+"""Role name -> its permissions. An approver promotes out of the channels and into the channels that the role is granted on."""
