@@ -41,6 +41,3 @@ class Principal:
     def actor(self) -> str:
         """How audit events name the caller."""
         return f"{self.name} (token {self.token.name})" if self.token else self.name
-
-
-SYSTEM = Principal("headgate", user_id=0, is_administrator=True)

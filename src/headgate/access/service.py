@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
 from headgate.access.granting import GrantService
-from headgate.access.groups import GroupService
+from headgate.access.groups import GroupService, get_user_id
 from headgate.access.permissions import ScopeAction
 from headgate.access.secrets import digest_of, new_token
 from headgate.access.users import UserService
@@ -81,11 +81,7 @@ class AccessService:
         }
         try:
             async with self._database.write() as connection:
-                owner = (
-                    await connection.execute(select(tables.user.c.id).where(tables.user.c.name == user))
-                ).scalar_one_or_none()
-                if owner is None:
-                    raise NotFound("user-unknown", f"There is no user {user}.")
+                owner = await get_user_id(connection, user)
                 await connection.execute(tables.token.insert().values({**values, "user_id": owner}))
                 await record(connection, Action.TOKEN_CREATE, actor, subject=name, user=user, prefix=prefix)
                 await advance_epoch(connection, "access")

@@ -77,6 +77,14 @@ async def read_channels(connection: AsyncConnection) -> list[Channel]:
     ]
 
 
+async def get_channel(connection: AsyncConnection, name: str) -> Channel:
+    """The channel as this connection sees it. Raises NotFound `channel-unknown`."""
+    for channel in await read_channels(connection):
+        if channel.name == name:
+            return channel
+    raise NotFound("channel-unknown", f"There is no channel {name}.")
+
+
 async def require_channel(connection: AsyncConnection, channel: Channel) -> None:
     """Keep a channel from being deleted in this transaction. Raises NotFound `channel-unknown` when it was already."""
     statement = select(tables.channel.c.id).where(tables.channel.c.id == channel.id)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import zstandard
 from sqlalchemy import select
 
-from headgate.channels.catalog import TOPIC, read_channels
+from headgate.channels.catalog import TOPIC, get_channel
 from headgate.channels.maps import read_map
 from headgate.channels.model import Channel, ChannelKind, Document
 from headgate.channels.shards import read_shards
@@ -72,10 +72,7 @@ class Renderer:
         Raises NotFound `channel-unknown` or `subdir-unknown`.
         """
         async with self._database.read() as connection:
-            channels = await read_channels(connection)
-        channel = next((one for one in channels if one.name == channel_name), None)
-        if channel is None:
-            raise NotFound("channel-unknown", f"There is no channel {channel_name}.")
+            channel = await get_channel(connection, channel_name)
         revision = _revision_of(channel, subdir)
         found = channel.documents.get((subdir, name))
         if found is not None and found.revision >= revision:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.audit.events import Action, record
-from headgate.channels.catalog import TOPIC, read_channels
+from headgate.channels.catalog import TOPIC, get_channel, read_channels
 from headgate.channels.model import Channel, ChannelKind, ChannelSettings, Privacy, Source, SourceKind
 from headgate.channels.revisions import ensure_subdir, publish
 from headgate.channels.sources import forget_fingerprints
@@ -93,7 +93,7 @@ class ChannelService:
     ) -> None:
         """Change what is given, leave the rest. Raises NotFound `channel-unknown`, Invalid `setting-invalid`."""
         async with self._database.write() as connection:
-            channel = await _get(connection, name)
+            channel = await get_channel(connection, name)
             changed: dict[str, Any] = {}
             if privacy is not None:
                 changed["privacy"] = privacy
@@ -121,7 +121,7 @@ class ChannelService:
         """
         async with self._database.write() as connection:
             channels = await read_channels(connection)
-            channel = await _get(connection, name)
+            channel = await get_channel(connection, name)
             users = [one.name for one in channels if any(source.member_id == channel.id for source in one.sources)]
             if users:
                 raise Conflict(
@@ -148,7 +148,7 @@ class ChannelService:
         Raises NotFound `upstream-unknown`, Conflict `upstream-ambiguous`.
         """
         async with self._database.write() as connection:
-            channel = await _get(connection, name)
+            channel = await get_channel(connection, name)
             found = [one for one in channel.sources if one.kind is SourceKind.UPSTREAM and _is_meant(one, url)]
             if not found:
                 raise NotFound("upstream-unknown", f"Channel {name} has no such upstream.")
@@ -170,7 +170,7 @@ class ChannelService:
         """
         new = PatchInstructions.parse(document)
         async with self._database.write() as connection:
-            channel = await _get(connection, name)
+            channel = await get_channel(connection, name)
             number = await ensure_subdir(connection, channel.id, subdir)
             columns = tables.subdir.c
             old = (await connection.execute(select(columns.patch).where(columns.id == number))).scalar_one()
@@ -189,16 +189,9 @@ class ChannelService:
             return found.scalar_one_or_none() or b'{"patch_instructions_version":1}'
 
 
-async def _get(connection: AsyncConnection, name: str) -> Channel:
-    for channel in await read_channels(connection):
-        if channel.name == name:
-            return channel
-    raise NotFound("channel-unknown", f"There is no channel {name}.")
-
-
 async def _follow(connection: AsyncConnection, actor: str, name: ChannelName, upstream: Upstream) -> None:
     _check_url(upstream.url)
-    channel = await _get(connection, name)
+    channel = await get_channel(connection, name)
     if channel.kind is not ChannelKind.MIRROR:
         raise Conflict("kind-unfit", f"Channel {name} is {channel.kind}; only mirrors have upstreams.")
     if any(source.url == upstream.url for source in channel.sources):
@@ -228,7 +221,7 @@ async def _set_members(connection: AsyncConnection, channel_id: int, members: Se
         delete(tables.source).where(tables.source.c.channel_id == channel_id, tables.source.c.kind == SourceKind.MEMBER)
     )
     for member in members:
-        found = await _get(connection, member)
+        found = await get_channel(connection, member)
         if await _shows(connection, found.id, channel_id):
             raise Invalid("members-circular", f"Channel {member} shows this channel itself, or is it.")
         await _add_source(connection, channel_id, SourceKind.MEMBER, member_id=found.id)

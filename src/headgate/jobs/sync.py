@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance
 
-from headgate.channels.catalog import read_channels
+from headgate.channels.catalog import get_channel
 from headgate.channels.model import Channel, Source, SourceKind
 from headgate.conda.names import KNOWN_SUBDIRS, Subdir
 from headgate.db.engine import Database
@@ -122,11 +122,7 @@ class SyncJobs(DBOSConfiguredInstance):
 
     async def _channel(self, name: str) -> Channel:
         async with self._database.read() as connection:
-            channels = await read_channels(connection)
-        found = next((one for one in channels if one.name == name), None)
-        if found is None:
-            raise NotFound("channel-unknown", f"There is no channel {name}.")
-        return found
+            return await get_channel(connection, name)
 
 
 def _subdirs(source: Source, wanted: Sequence[str] | None) -> set[str]:
