@@ -14,6 +14,7 @@ import pytest
 
 from tests.live import LiveServer, environment, headgate
 from tests.packages import package
+from tests.waiting import eventually
 
 
 def write_channel(folder: Path, subdir: str = "noarch", *names: str) -> Path:
@@ -47,15 +48,6 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
-
-
-def eventually(condition: Any, timeout: float = 20) -> bool:
-    give_up_at = time.monotonic() + timeout
-    while time.monotonic() < give_up_at:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 @pytest.fixture(scope="module")

@@ -1,23 +1,13 @@
 """A caller of a live server over real HTTP, which notices answers that end too early."""
 
 import json
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPMessage, IncompleteRead
-from typing import Any, TypeVar
+from typing import Any
 
 from tests.live import LiveServer
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T], timeout_s: float = 30) -> T:
-    """What `look` returns once that is true; at the deadline, whatever it returns then."""
-    give_up_at = time.monotonic() + timeout_s
-    while not (found := look()) and time.monotonic() < give_up_at:
-        time.sleep(0.05)
-    return found
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True, slots=True)

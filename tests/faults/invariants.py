@@ -12,7 +12,8 @@ import zstandard
 
 from headgate.conda.records import Record, from_wire
 from headgate.conda.shards import decode_index, decode_shard
-from tests.faults.caller import Caller, eventually
+from tests.faults.caller import Caller
+from tests.waiting import eventually
 
 SHARD_INDEX, EAGER = "repodata_shards.msgpack.zst", "repodata.json.zst"
 

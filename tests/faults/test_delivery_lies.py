@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.caller import Caller, eventually
+from tests.faults.caller import Caller
 from tests.faults.upstream import Lie, Upstream, body_of, hang_up, send
 from tests.live import LiveServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.fault
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.caller import Caller, Reply, eventually
+from tests.faults.caller import Caller, Reply
 from tests.faults.invariants import check_held, check_index, check_settled
 from tests.faults.upstream import Upstream, body_of
 from tests.live import LiveServer
 from tests.packages import package
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.fault
 

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 import pytest
 import zstandard
 
-from tests.faults.caller import Caller, eventually
+from tests.faults.caller import Caller
 from tests.faults.upstream import INDEX, INDEX_FILES, Lie, Upstream, body_of, hang_up, send
 from tests.live import LiveServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.fault
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from headgate.conda.records import Record
-from tests.faults.caller import Caller, attempt, eventually
+from tests.faults.caller import Caller, attempt
 from tests.faults.invariants import check_held, check_index, check_settled
 from tests.faults.upstream import INDEX, Upstream, body_of, send
 from tests.live import LiveServer
 from tests.packages import package
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 

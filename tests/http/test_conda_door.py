@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
 from headgate.conda.names import ChannelName
 from tests.packages import package
+from tests.waiting import eventually_async
 
 ACTOR = "tests"
 
@@ -159,10 +161,14 @@ async def test_a_disabled_user_reads_nothing_with_password_or_token(
     for form in forms:
         assert (await client.get(f"/conda/staff/{INDEX}", **form)).status_code == 200
     await services.core.access.users.change(ACTOR, "ada", UserChange(is_disabled=True))
-    for form in forms:  # the change is noticed without being told
+
+    async def is_refused(form: dict[str, Any]) -> bool:
         await services.snapshots.refresh()
         answer = await client.get(f"/conda/open/{INDEX}", **form)
-        assert (answer.status_code, answer.json()["code"]) == (401, "user-disabled")
+        return answer.status_code == 401 and answer.json()["code"] == "user-disabled"
+
+    for form in forms:  # the change is noticed without being told
+        assert await eventually_async(partial(is_refused, form))
 
 
 async def test_a_shard_is_served_only_where_a_map_names_it(services: Services, client: httpx.AsyncClient) -> None:

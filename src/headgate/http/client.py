@@ -76,9 +76,15 @@ class Outgoing:
 
     @asynccontextmanager
     async def open(
-        self, url: str, *, headers: Mapping[str, str] = _NO_HEADERS, method: str = "GET", told_by: str | None = None
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        method: str = "GET",
+        told_by: str | None = None,
+        body: bytes | None = None,
     ) -> AsyncIterator[Answer]:
-        """Asks for `url` and yields the answer, whatever its status; redirects are followed.
+        """Asks for `url` and yields the answer, whatever its status; redirects are followed unless there is a `body`.
 
         `told_by` is the configured URL whose content named `url` (a `base_url`): `url` is then treated as a redirect
         from there. Raises Unavailable (`upstream-unreachable`, `upstream-redirects`, `upstream-redirect-refused`),
@@ -91,7 +97,7 @@ class Outgoing:
             return
         hop = first_hop(url, headers) if told_by is None else await self._told(url, headers, told_by)
         async with self._slots:
-            response = await self._follow(hop, method)
+            response = await self._follow(hop, method, body)
             try:
                 yield self._answer(response)
             finally:
@@ -115,12 +121,12 @@ class Outgoing:
             return await next_hop(Hop(hop.url, headers, Nearness.PUBLIC), url, self._redirect_hosts)
         return await next_hop(first_hop(told_by, headers), url, self._redirect_hosts)
 
-    async def _follow(self, hop: Hop, method: str) -> aiohttp.ClientResponse:
+    async def _follow(self, hop: Hop, method: str, body: bytes | None) -> aiohttp.ClientResponse:
         first = hop
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._request(hop, method)
+            response = await self._request(hop, method, body)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or location is None:
+            if response.status not in _REDIRECTS or location is None or body is not None:
                 return response
             response.release()
             hop = await next_hop(hop, location, self._redirect_hosts)
@@ -129,12 +135,12 @@ class Outgoing:
             "upstream-redirects", f"{first.shown} redirects in a loop, or more than {MAX_REDIRECTS} times."
         )
 
-    async def _request(self, hop: Hop, method: str) -> aiohttp.ClientResponse:
+    async def _request(self, hop: Hop, method: str, body: bytes | None) -> aiohttp.ClientResponse:
         try:
             # The whole head has to arrive in time; aiohttp alone would wait anew after each byte of it.
             async with asyncio.timeout(self._connect_timeout_s + self._stall_timeout_s):
                 return await self._session(hop.limit).request(
-                    method, hop.url, headers=hop.headers, allow_redirects=False
+                    method, hop.url, headers=hop.headers, data=body, allow_redirects=False
                 )
         except TRANSPORT_ERRORS as error:
             raise unreachable(hop.shown, error) from None
