@@ -7,13 +7,18 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
+from headgate.access.oidc import OidcSignIn
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.access.sessions import TOPIC as SESSIONS
+from headgate.access.sessions import Lifetime, Sessions, SessionService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.service import ChannelService
@@ -25,6 +30,7 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.doors.sessions import SessionCookies
 from headgate.http.client import Outgoing
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
@@ -73,13 +79,29 @@ class Core:
     store: BlobStore
     channels: ChannelService
     access: AccessService
+    sessions: SessionService
+    devices: DeviceService
 
 
 def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), AccessService(database, secret))
+    access = AccessService(database, secret)
+    return Core(
+        place,
+        database,
+        BlobStore(place.folder),
+        ChannelService(database),
+        access,
+        SessionService(database, secret, _lifetime(place.settings)),
+        DeviceService(database, secret, access, timedelta(days=place.settings.access.login_token_days)),
+    )
+
+
+def _lifetime(settings: Settings) -> Lifetime:
+    hours = settings.access
+    return Lifetime(timedelta(hours=hours.session_hours), timedelta(hours=hours.session_idle_hours))
 
 
 @contextlib.asynccontextmanager
@@ -101,6 +123,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    cookies: SessionCookies
+    oidc: OidcSignIn
     maps: Maps
     shards: ShardCache
     jobs: JobService
@@ -131,11 +155,13 @@ def build_services(place: Place) -> Services:
     """Put a web worker together."""
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
-    watch = watch_of(database)
+    watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
-    authenticator = Authenticator(load_secret(place.folder.secret))
+    authenticator = Authenticator(secret)
+    sessions = Sessions(database, secret, _lifetime(settings))
     snapshots.follow(TOPIC, catalog.load)
     snapshots.follow("access", authenticator.load)
+    snapshots.follow(SESSIONS, sessions.load)
     maps, shards = Maps(database), ShardCache(database)
     outgoing = open_outgoing(settings)
     flights = Flights(outgoing, store, Landing(database, store))
@@ -153,6 +179,8 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        cookies=SessionCookies(sessions, authenticator, settings.server.public_url),
+        oidc=OidcSignIn(database, secret, outgoing, core.sessions),
         maps=maps,
         shards=shards,
         jobs=JobService(open_client(place.jobs_url), database),

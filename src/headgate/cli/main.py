@@ -13,9 +13,12 @@ from headgate.cli import (
     group,
     init,
     job,
+    login,
     mirror,
+    oidc,
     role,
     serve,
+    session,
     token,
     upload,
     user,
@@ -48,7 +51,7 @@ def headgate(
     """A gate server for conda channels.
 
     init, serve and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
-    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN.
+    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN or the one that login got.
     """
 
 
@@ -65,4 +68,8 @@ app.add_typer(role.app, name="role")
 app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
 app.add_typer(token.app, name="token")
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.add_typer(session.app, name="session")
+app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")

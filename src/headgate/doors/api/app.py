@@ -12,9 +12,12 @@ from headgate.doors.api import (
     grants,
     groups,
     jobs,
+    login,
     me,
+    oidc_providers,
     revisions,
     roles,
+    sessions,
     tokens,
     uploads,
     upstreams,
@@ -28,7 +31,8 @@ PREFIX = "/api/v1"
 
 _ABOUT = """\
 Credentials go into `Authorization: Bearer <token>` or `X-API-Key: <token>` (`X-ApiKey` and `X-Auth` are as good);
-`Authorization: Basic` takes a token, or a user's password, as its password. A failure is a problem document (RFC 9457)
+`Authorization: Basic` takes a token, or a user's password, as its password. The session of a browser is as good; what it
+changes needs `X-CSRF-Token` with the `csrf_token` of `GET /me`. A failure is a problem document (RFC 9457)
 with a `code` that never changes. Lists come in pages. A POST with a JSON body, or with none, heeds `Idempotency-Key`,
 except where body or answer hold a secret.
 """
@@ -78,6 +82,6 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (uploads, revisions, artifacts, upstreams, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (users, groups, roles, grants, access, tokens, sessions, oidc_providers, login, jobs, me):
         app.include_router(room.router, prefix=PREFIX)
     return app

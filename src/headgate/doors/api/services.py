@@ -3,11 +3,15 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
+from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
+from headgate.access.sessions import SessionService
 from headgate.channels.catalog import Catalog
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.doors.sessions import SessionCookies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.service import JobService
@@ -28,6 +32,14 @@ class ApiCore(Protocol):
     def access(self) -> AccessService:
         """Writes users and tokens."""
 
+    @property
+    def sessions(self) -> SessionService:
+        """Begins and ends sessions."""
+
+    @property
+    def devices(self) -> DeviceService:
+        """Takes in devices that sign in."""
+
 
 class ApiServices(Protocol):
     """The services of a web worker that the API calls."""
@@ -47,6 +59,14 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def cookies(self) -> SessionCookies:
+        """Finds who sits at a browser."""
+
+    @property
+    def oidc(self) -> OidcSignIn:
+        """Signs in with identity providers."""
 
     @property
     def jobs(self) -> JobService:
