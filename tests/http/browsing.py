@@ -1,7 +1,7 @@
 """A browser, as far as signing in needs one: cookies, redirects, forms."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from html import unescape
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ class Browser:
         """One page, whatever it is; redirects are not followed."""
         return await self.client.get(self._url(path))
 
-    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: str) -> httpx.Response:
+    async def post(self, path: str, headers: Mapping[str, str] | None = None, /, **fields: str) -> httpx.Response:
         """Send a form, as a page of Headgate does."""
         sent = SAME_ORIGIN if headers is None else headers
         return await self.client.post(self._url(path), data=fields, headers=sent)

@@ -45,7 +45,8 @@ function makeProvider() {
     },
     interactions: { url: (_context, interaction) => `/login/${interaction.uid}` },
     cookies: { keys: ["only for tests"] },
-    fetch: (url, init) => fetch(url, init),
+    // Its own dispatcher calls nothing on this machine, where the tests are.
+    fetch: (url, { dispatcher, ...init }) => fetch(url, init),
     async findAccount(_context, id) {
       const claims = options.accounts[id];
       return claims && { accountId: id, claims: async () => ({ sub: id, ...claims }) };
