@@ -58,9 +58,9 @@ def _mapped(claims: Claims, paths: tuple[str, ...], mapping: Mapping[str, str]) 
     for path in paths:
         found = find_claim(claims, path)
         for word in found if isinstance(found, list) else [found]:
-            if not isinstance(word, str):
+            if not isinstance(word, str) or word == SAME_NAME:
                 continue
-            if word in mapping and word != SAME_NAME:
+            if word in mapping:
                 yield mapping[word]
             elif SAME_NAME in mapping and is_name(word):
                 yield word

@@ -11,6 +11,7 @@ from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.access.names import is_name
 from headgate.audit.events import Action, record
 from headgate.db.engine import Database
 from headgate.db.sealing import Sealer
@@ -154,7 +155,7 @@ def check_provider(provider: OidcProvider) -> None:
         raise Invalid("oidc-provider-invalid", f"The provider is not valid: {' '.join(reasons)}", reasons)
 
 
-_SAME_NAMES = "In the {}, * maps to *, and only with is_taking_same_names; nothing else maps to *, or to nothing."
+_SAME_NAMES = "In the {}, * maps to *, and only with is_taking_same_names; nothing else maps to *, and all to names."
 
 
 def is_trustworthy(url: str) -> bool:
@@ -185,7 +186,7 @@ def _is_provider_name(name: str) -> bool:
 def _is_mapping(mapping: dict[str, str], settings: OidcSettings) -> bool:
     if SAME_NAME in mapping and not settings.is_taking_same_names:
         return False
-    return all(bool(name) and (theirs == SAME_NAME) == (name == SAME_NAME) for theirs, name in mapping.items())
+    return all(is_name(name) and (theirs == SAME_NAME) == (name == SAME_NAME) for theirs, name in mapping.items())
 
 
 def _changed(provider: OidcProvider, change: dict[str, Any]) -> OidcProvider:

@@ -39,7 +39,8 @@ class SessionCookies:
 
     async def find(self, scope: Scope) -> Visitor | None:
         """Who sits at the browser. A cookie of no live session is as good as none: browsers send it unasked."""
-        text = _cookies(scope).get(self._name(scope, _SESSION))
+        known = _cookies(scope)
+        text = known.get(self._name(scope, _SESSION)) if known else None
         session = None if text is None else await self.sessions.find(text)
         principal = None if session is None else self.authenticator.user(session.user_id)
         return None if session is None or principal is None else Visitor(session, principal)

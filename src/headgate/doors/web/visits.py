@@ -125,5 +125,5 @@ async def end_session(request: Request, actor: str, session: Session) -> None:
 def wrong(error: HeadgateError) -> Response:
     """An error as a page."""
     status = 403 if isinstance(error, BadCredentials) else status_of(error)
-    title = error.code.replace("-", " ").capitalize()
+    title = "Not found" if status == 404 else "That did not work"
     return page("wrong.html", status, title=title, sentence=error.message, reasons=error.reasons)
