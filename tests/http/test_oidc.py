@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from headgate.access.oidc_providers import OidcProvider, OidcSettings
 from headgate.access.permissions import Permission
 from headgate.access.users import UserChange
 from headgate.bootstrap import Services
 from headgate.db import tables
-from headgate.db.tables_sign_in import oidc_provider
+from headgate.db.tables_sign_in import oidc_provider, session
 from tests.http.browsing import BASE, Browser, browsing, said
 from tests.providers.running import CLIENT_ID, CLIENT_SECRET, OidcServer
 
@@ -21,8 +21,9 @@ SETTINGS = OidcSettings(groups={"network": "Network Engineers"}, roles={"watcher
 
 @pytest.fixture(scope="module")
 def sso() -> Iterator[OidcServer]:
+    """A provider, to which we are a confidential client, and which tells names and groups at its userinfo endpoint."""
     uris = [f"{BASE}/oidc/sso/callback"]
-    with OidcServer(uris, post_logout_redirect_uris=[f"{BASE}/sign-in"]) as server:
+    with OidcServer(uris, is_conforming=True, post_logout_redirect_uris=[f"{BASE}/sign-in"]) as server:
         yield server
 
 
@@ -30,7 +31,7 @@ def sso() -> Iterator[OidcServer]:
 def other() -> Iterator[OidcServer]:
     """Another provider, a public client, whose ID tokens hold every claim."""
     uris = [f"{BASE}/oidc/other/callback", f"{BASE}/oidc/sso/callback"]
-    with OidcServer(uris, is_conforming=False, token_endpoint_auth_method="none") as server:
+    with OidcServer(uris, token_endpoint_auth_method="none") as server:
         yield server
 
 
@@ -252,15 +253,20 @@ async def test_back_channel_logout_ends_one_session_by_its_sid(
     from headgate.access.sessions import Beginning
 
     await browser.visit_provider("sso")
+    async with services.core.database.write() as connection:  # of the browser's own a sid is told, too
+        await connection.execute(update(session).values(provider_sid="the browser's"))
     kept = await services.core.sessions.begin("ada", Beginning("192.0.2.1", "x", "oidc:sso", sid="kept"))
     await services.core.sessions.begin("ada", Beginning("192.0.2.1", "x", "oidc:sso", sid="gone"))
-    token = sso.forge(logout_claims(sso, sid="gone", sub=None, jti="sid"))
-    assert (await browser.post("/oidc/sso/back-channel-logout", {}, logout_token=token)).status_code == 400
     claims = {key: value for key, value in logout_claims(sso, sid="gone", jti="sid").items() if key != "sub"}
     done = await browser.post("/oidc/sso/back-channel-logout", {}, logout_token=sso.forge(claims))
     assert done.status_code == 200
     assert await services.cookies.sessions.find(kept) is not None
     assert len(await services.core.sessions.list_sessions("ada")) == 2
+    unnamed = await services.core.sessions.begin("ada", Beginning("192.0.2.1", "x", "oidc:sso"))
+    both = sso.forge(logout_claims(sso, sid="kept", jti="both"))
+    assert (await browser.post("/oidc/sso/back-channel-logout", {}, logout_token=both)).status_code == 200
+    assert [await services.cookies.sessions.find(text) for text in (kept, unnamed)] == [None, None]
+    assert await browser.name() == "ada"
 
 
 async def test_logout_token_counts_once(browser: Browser, sso: OidcServer) -> None:

@@ -1,7 +1,7 @@
 // An identity provider to test with: node server.js '{"port": 0, "clients": [...], "accounts": {...}}'
 // Prints {"issuer": ...} once it listens. Whoever names an account is signed in as it, without a password.
 //
-//   /login/<uid>?as=NAME   answers what the provider asks: who it is, and that the client may know
+//   /login/<uid>?as=NAME   answers what the provider asks: who it is, and that the client may know; ?refuse says no
 //   /rotate                signs with a new key from now on
 //   /forge                 POST {header, claims, key?}: a token signed with the provider's own key, or with another
 
@@ -60,6 +60,11 @@ async function answerLogin(request, response, url) {
   const { prompt, params, session } = await provider.interactionDetails(request, response);
   if (url.searchParams.has("refuse")) {
     return provider.interactionFinished(request, response, { error: "access_denied", error_description: "not today" });
+  }
+  if (prompt.name === "login" && !url.searchParams.has("as")) {
+    const links = Object.keys(options.accounts).map((id) => `<p><a id="${id}" href="?as=${id}">${id}</a>`);
+    response.setHeader("content-type", "text/html");
+    return response.end(`<title>Who are you?</title>${links.join("")}`);
   }
   if (prompt.name === "login") {
     return provider.interactionFinished(request, response, { login: { accountId: url.searchParams.get("as") } });

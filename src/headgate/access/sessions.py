@@ -131,9 +131,14 @@ class SessionService:
         return ended
 
     async def end_at_provider(self, provider: str, *, sid: str | None, external_id: str | None) -> int:
-        """End the sessions that a provider says have ended: one by its `sid`, or all of one of its people."""
+        """End the sessions that a provider says have ended: one by its `sid`, or all of one of its people.
+
+        With both, also those of that person of which the provider never told a `sid`.
+        """
         chosen = _COLUMNS.method == provider
-        if sid is not None:
+        if sid is not None and external_id is not None:
+            chosen &= or_(_COLUMNS.provider_sid == sid, _COLUMNS.provider_sid.is_(None))
+        elif sid is not None:
             chosen &= _COLUMNS.provider_sid == sid
         if external_id is not None:
             whom = (tables.user.c.provider == provider) & (tables.user.c.external_id == external_id)

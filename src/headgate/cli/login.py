@@ -1,5 +1,6 @@
 """`headgate login` and `headgate logout`: a token of one's own, by signing in with a browser."""
 
+import os
 import re
 import socket
 import time
@@ -37,6 +38,8 @@ def login(
         if before is not None:
             _revoke(url, before)
         shown = {key: made[key] for key in ("user", "name", "expires_at")}
+        if os.environ.get("HEADGATE_TOKEN"):
+            out.note("HEADGATE_TOKEN is set, and is used in place of this token.")
         out.show(shown, [f"Signed in as {made['user']} until {made['expires_at']}."])
 
 

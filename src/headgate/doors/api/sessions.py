@@ -12,6 +12,7 @@ from headgate.doors.api.callers import Services, SignedIn, insist
 from headgate.doors.api.models_access import NamePath
 from headgate.doors.api.models_sign_in import SessionAnswer
 from headgate.doors.api.paging import Listing, Number, Paging
+from headgate.kernel.errors import NotFound
 
 router = APIRouter(tags=["sessions"], route_class=BoundedRoute)
 SessionId = Annotated[int, Path(ge=1, lt=1 << 62, examples=[7])]
@@ -48,7 +49,10 @@ async def end_session(caller: SignedIn, services: Services, name: NamePath, id: 
 
 
 async def _list(caller: Principal, services: Services, name: str, page: Paging) -> Listing[SessionAnswer]:
-    insist(decide_tokens_of(caller, services.authenticator.find(name)))
+    owner = services.authenticator.find(name)
+    insist(decide_tokens_of(caller, owner))
+    if owner is None:
+        raise NotFound("user-unknown", f"There is no user {name}.")
     after = page.after(tuple[Number])
     found = sorted(await services.core.sessions.list_sessions(name), key=lambda one: one.id, reverse=True)
     left = [one for one in found if after is None or one.id < after[0]]
