@@ -38,6 +38,7 @@ class Device:
 @pytest.fixture
 async def person(services: Services) -> AsyncIterator[Browser]:
     await services.core.access.create_user("test", "ada", PASSWORD, is_administrator=False)
+    await services.snapshots.reload()
     async with browsing(services) as browser:
         await browser.sign_in("ada", PASSWORD)
         yield browser

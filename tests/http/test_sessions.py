@@ -17,6 +17,7 @@ PASSWORD = "correct horse battery"
 async def browser(services: Services) -> AsyncIterator[Browser]:
     await services.core.access.create_user("test", "ada", PASSWORD, is_administrator=True)
     await services.core.access.create_user("test", "bob", PASSWORD, is_administrator=False)
+    await services.snapshots.reload()
     async with browsing(services) as browser:
         yield browser
 
@@ -56,6 +57,7 @@ async def test_cookie_over_https(services: Services, browser: Browser) -> None:
 
 async def test_sign_in_takes_no_id_that_was_there_before(services: Services, browser: Browser) -> None:
     planted = await services.core.sessions.begin("bob", Beginning("192.0.2.1", "somebody"))
+    await services.snapshots.reload()
     browser.client.cookies.set("headgate", planted, "headgate.test")
     await browser.sign_in("ada", PASSWORD)
     assert browser.client.cookies["headgate"] != planted
@@ -65,6 +67,7 @@ async def test_sign_in_takes_no_id_that_was_there_before(services: Services, bro
 
 async def test_stale_cookie_is_as_good_as_none(services: Services, browser: Browser) -> None:
     await services.core.channels.create("test", ChannelName("open"), ChannelKind.HOSTED, privacy=Privacy.PUBLIC)
+    await services.snapshots.reload()
     browser.client.cookies.set("headgate", "of long ago", "headgate.test")
     assert (await browser.get("/")).status_code == 200
     assert (await browser.get("/api/v1/me")).json()["code"] == "credentials-needed"
@@ -206,6 +209,7 @@ async def test_unknown_page_and_method_are_said_in_a_page(browser: Browser) -> N
 
 async def test_names_are_escaped(services: Services, browser: Browser) -> None:
     await services.core.access.create_user("test", "<b>eve<b>", PASSWORD, is_administrator=False)
+    await services.snapshots.reload()
     await browser.sign_in("<b>eve<b>", PASSWORD)
     assert "&lt;b&gt;eve" in (await browser.get("/account")).text
     refused = await browser.post("/sign-in", name='"><script>', password="x")

@@ -22,5 +22,5 @@ class Spending:
         async with self._database.write() as connection:
             await connection.execute(delete(spent).where(spent.c.expires_at < clock.now()))
             statement = insert(connection, spent).values(digest=digest_of(self._secret, text), expires_at=until)
-            done = await connection.execute(statement.on_conflict_do_nothing())
-            return bool(done.rowcount)
+            done = await connection.execute(statement.on_conflict_do_nothing().returning(spent.c.digest))
+            return done.first() is not None
