@@ -14,6 +14,7 @@ class Action(StrEnum):
 
     ARTIFACT_CACHE = "artifact:cache"
     ARTIFACT_DELETE = "artifact:delete"
+    ARTIFACT_PROMOTE = "artifact:promote"
     ARTIFACT_UNYANK = "artifact:unyank"
     ARTIFACT_UPLOAD = "artifact:upload"
     ARTIFACT_YANK = "artifact:yank"
@@ -32,6 +33,9 @@ class Action(StrEnum):
     MIRROR_ADD = "mirror:add"
     MIRROR_REMOVE = "mirror:remove"
     MIRROR_SYNC = "mirror:sync"
+    PROMOTION_APPLY = "promotion:apply"
+    PROMOTION_CREATE = "promotion:create"
+    PROMOTION_UNDO = "promotion:undo"
     ROLE_CREATE = "role:create"
     ROLE_DELETE = "role:delete"
     TOKEN_CREATE = "token:create"
