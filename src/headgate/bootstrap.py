@@ -14,6 +14,9 @@ from sqlalchemy.engine import make_url
 from headgate.access.authenticate import Authenticator
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.approvals.candidates import Reader
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.service import ChannelService
@@ -111,6 +114,8 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    planner: Planner
+    promotions: PromotionService
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -163,4 +168,6 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        planner=Planner(database, Reader(maps, shards)),
+        promotions=PromotionService(database, store),
     )

@@ -1,5 +1,6 @@
 """What a promotion would do, worked out before anybody decides."""
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,7 +11,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.approvals.candidates import NOARCH, Candidates, Reader
+from headgate.approvals.candidates import NOARCH, Candidates, Reader, head_of
 from headgate.approvals.closure import Chosen, close_over
 from headgate.approvals.wants import Want, parse_wants
 from headgate.channels.model import Channel
@@ -124,6 +125,28 @@ class Planner:
         _refuse_unknown(wish, wants, found.values())
         return Plan(wish, platforms, [found[key] for key in sorted(found)])
 
+    async def needed_by_others(self, channel: Channel, items: Collection[Item]) -> list[tuple[str, str]]:
+        """(subdir, file name) of those items without which something else in the channel could not be installed.
+
+        That is: a package that is not among them depends on one, and nothing else in the channel satisfies it.
+        """
+        leaving: dict[tuple[str, str], Record] = {(item.subdir, item.filename): item.record for item in items}
+        everything = await self._everything(channel)
+        staying = {place: record for place, record in everything.items() if place not in leaving}
+        kept: set[tuple[str, str]] = set()
+        while needed := await asyncio.to_thread(_missed, staying, leaving):
+            kept |= needed
+            staying |= {place: leaving.pop(place) for place in needed}
+        return sorted(kept)
+
+    async def _everything(self, channel: Channel) -> dict[tuple[str, str], Record]:
+        found: dict[tuple[str, str], Record] = {}
+        for subdir in channel.subdirs:
+            for some in chunks(sorted(await self._reader.names(channel, subdir)), _SCAN):
+                for shard in (await self._reader.read(channel, subdir, some)).values():
+                    found |= {(subdir, filename): record for filename, record in shard.records()}
+        return found
+
     async def _for_platform(self, wish: Wish, wants: Sequence[Want], platform: Subdir) -> list[Item]:
         digests = [want for want in wants if want.sha256 is not None]
         named = [want for want in wants if want.sha256 is None and want.subdir in {None, platform, NOARCH}]
@@ -156,6 +179,19 @@ class Planner:
                         if record.get("sha256") in wanted:
                             found += parse_wants([f"{subdir}/{filename}"])
         return found
+
+
+def _missed(
+    staying: Mapping[tuple[str, str], Record], leaving: Mapping[tuple[str, str], Record]
+) -> set[tuple[str, str]]:
+    """What of `leaving` satisfies a dependency of `staying` that nothing staying satisfies."""
+    names = {str(record.get("name")) for record in leaving.values()}
+    wanted = {spec for record in staying.values() for spec in record.get("depends", ()) if head_of(spec) in names}
+    missed: set[tuple[str, str]] = set()
+    for spec in map(parse_spec, sorted(wanted)):
+        if not any(matches(spec, record) for record in staying.values()):
+            missed |= {place for place, record in leaving.items() if matches(spec, record)}
+    return missed
 
 
 def _platforms_of(channel: Channel) -> list[Subdir]:

@@ -199,3 +199,15 @@ async def test_an_undone_promotion_takes_back_what_it_brought(services: Services
     again = await service.create("ada", await plan(services, "pure"))
     await service.apply(again)
     assert "noarch/pure-1.0-0.conda" in await listed(services)
+
+
+async def test_what_others_need_of_a_promotion_is_known_before_it_is_undone(services: Services) -> None:
+    service, planner = promotions(services), Planner(services.core.database, Reader(services.maps, services.shards))
+    number = await service.create("ada", await plan(services, "pure"))
+    await service.apply(number)
+    await upload(services, "inside", *package("own", "1.0", depends=["app >=2"]))
+    kept = await planner.needed_by_others(services.catalog.get("inside"), (await service.get(number)).new)
+    assert kept == [("linux-64", "app-2.0-0.conda"), ("linux-64", "lib-2.0-0.conda")]
+    await service.undo("bob", number, kept)
+    assert "noarch/pure-1.0-0.conda" not in await listed(services)
+    assert "linux-64/lib-2.0-0.conda" in await listed(services)

@@ -4,6 +4,8 @@ from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
 from headgate.channels.catalog import Catalog
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
@@ -59,3 +61,11 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def planner(self) -> Planner:
+        """Works out promotions."""
+
+    @property
+    def promotions(self) -> PromotionService:
+        """Decides on promotions."""
