@@ -14,6 +14,7 @@ from headgate.cli import (
     init,
     job,
     mirror,
+    promote,
     role,
     serve,
     token,
@@ -66,3 +67,5 @@ app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
 app.add_typer(token.app, name="token")
 app.add_typer(job.app, name="job")
+app.command("promote")(promote.promote)
+app.add_typer(promote.app, name="promotion")

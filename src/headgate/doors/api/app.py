@@ -13,6 +13,7 @@ from headgate.doors.api import (
     groups,
     jobs,
     me,
+    promotions,
     revisions,
     roles,
     tokens,
@@ -78,6 +79,6 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (uploads, revisions, artifacts, upstreams, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (users, groups, roles, grants, access, tokens, jobs, promotions, me):
         app.include_router(room.router, prefix=PREFIX)
     return app
