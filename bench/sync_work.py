@@ -23,7 +23,7 @@ from headgate.conda.repodata import split_repodata
 from headgate.intake.budget import MemoryBudget
 from headgate.intake.sync import sync_subdir
 from headgate.intake.upstream import UpstreamReader
-from headgate.jobs.progress import JobProgress
+from headgate.jobs.progress import Amount, JobProgress
 from headgate.kernel.memory import relax_collector
 from headgate.logs import set_up_logs
 
@@ -39,7 +39,7 @@ async def _headgate(data: Path, channel_name: str, subdir: Subdir) -> dict[str, 
     progress = JobProgress(core.database, "bench")
 
     async def report(step: str, done: int, total: int) -> None:
-        await progress.report(subdir, step, done, total)
+        await progress.report(subdir, step, Amount(done), Amount(total))
 
     with Clock.measured() as syncing:
         budget = MemoryBudget(_DOCUMENT_BYTES)

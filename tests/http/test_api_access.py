@@ -50,6 +50,9 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /grants/1", 204, None),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
+    ("GET /jobs/none/log", 404, None),
+    ("POST /jobs/none/pause", 404, None),
+    ("POST /jobs/none/resume", 404, None),
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]

@@ -99,7 +99,7 @@ def wait_for(server: Server, job_id: str, out: Output) -> Any:
         task = progress.add_task("waiting", total=None)
         while True:
             job = server.get(f"jobs/{job_id}")
-            if job["ended_at"] is not None or job["state"] in {"done", "failed", "stopped"}:
+            if job["ended_at"] is not None or job["state"] in {"done", "failed", "paused", "stopped"}:
                 return job
             shown = job["progress"] or {}
             progress.update(

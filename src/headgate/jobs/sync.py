@@ -6,7 +6,6 @@
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +17,13 @@ from headgate.channels.catalog import get_channel
 from headgate.channels.model import Channel, Source, SourceKind
 from headgate.conda.names import KNOWN_SUBDIRS, Subdir
 from headgate.db.engine import Database
+from headgate.db.turns import Turns
 from headgate.http.client import Outgoing
 from headgate.intake.budget import MemoryBudget
 from headgate.intake.sync import Outcome, sync_subdir
 from headgate.intake.upstream import UpstreamReader
 from headgate.jobs.engine import INSTANCE
-from headgate.jobs.progress import JobProgress
+from headgate.jobs.progress import Amount, JobProgress
 from headgate.jobs.requests import SyncRequest
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 
@@ -39,14 +39,14 @@ log = structlog.get_logger(__name__)
 class SyncJobs(DBOSConfiguredInstance):
     """Syncs mirrors."""
 
-    def __init__(self, database: Database, outgoing: Outgoing, scratch: Path) -> None:
+    def __init__(self, database: Database, outgoing: Outgoing, scratch: Path, turns: Turns) -> None:
         super().__init__(INSTANCE)
         self._database = database
         self._outgoing = outgoing
         self._scratch = scratch
         self._budget = MemoryBudget(_DOCUMENT_BYTES)
         # Two jobs may name the same subdir; one that read an older listing must not write over the other's.
-        self._turns: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = turns
 
     @DBOS.workflow(name="sync-mirror")
     async def sync(self, request: SyncRequest) -> dict[str, Any]:
@@ -77,11 +77,12 @@ class SyncJobs(DBOSConfiguredInstance):
         gate = asyncio.Semaphore(_SUBDIRS_AT_ONCE)
 
         async def one(source_id: int, subdir: Subdir) -> dict[str, Any]:
-            async with self._turns[source_id, subdir], gate:
+            async with gate, self._turns.take(f"sync-{source_id}-{subdir}"):
                 return await self._follow_one(channel_name, source_id, subdir, progress)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(source_id, Subdir(subdir))) for source_id, subdir in plan]
+        await progress.flush()
         return [task.result() for task in tasks]
 
     async def _follow_one(
@@ -103,7 +104,7 @@ class SyncJobs(DBOSConfiguredInstance):
             )
 
             async def report(step: str, done: int, total: int) -> None:
-                await progress.report(f"{source_id}/{subdir}", step, done, total)
+                await progress.report(f"{source_id}/{subdir}", step, Amount(done), Amount(total))
 
             outcome = await sync_subdir(self._database, channel, source, subdir, reader, report)
         except HeadgateError as error:
@@ -112,6 +113,10 @@ class SyncJobs(DBOSConfiguredInstance):
         except Exception:
             log.exception("sync_failed", channel=channel_name, subdir=subdir, code="internal-error")
             failure = "It failed in a way that nobody foresaw; the server's log says how."
+        if failure is not None:
+            await progress.say(f"{subdir}: {failure}")
+        elif outcome.state == "changed":
+            await progress.say(f"{subdir}: {outcome.changed} names changed, {outcome.removed} left")
         return {
             "subdir": subdir,
             "state": outcome.state,
