@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from headgate.bootstrap import Place, build_core, open_outgoing, open_place
+from headgate.bootstrap import Place, build_core, open_place, open_routes
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
 from headgate.jobs.runner import UpkeepPlan, WorkerParts, run_worker
@@ -20,7 +20,7 @@ _EXECUTOR = "worker-0"
 async def work(place: Place) -> None:
     """Run jobs of this data folder until told to stop."""
     core = build_core(place)
-    outgoing = open_outgoing(place.settings)
+    routes = open_routes(place)
     watch = watch_of(core.database)
     jobs = JobService(open_client(place.jobs_url), core.database)
     upkeep = place.settings.upkeep
@@ -28,11 +28,11 @@ async def work(place: Place) -> None:
     stop = asyncio.Event()
     _stop_on(stop)
     try:
-        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
+        parts = WorkerParts(core.database, watch, core.store, routes, jobs)
         await run_worker(place.jobs_url, _EXECUTOR, parts, plan, stop)
     finally:
         jobs.close()
-        await outgoing.close()
+        await routes.close()
         await watch.close()
         await core.database.close()
 

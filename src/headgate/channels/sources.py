@@ -3,15 +3,28 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.model import Source, SourceKind
 from headgate.db import tables
 from headgate.db.engine import chunks, insert
+from headgate.kernel import clock
 
 # Above this many names one scan of the whole map is cheaper than asking for each.
 _MANY_NAMES = 2_000
+
+
+async def add_source(connection: AsyncConnection, channel_id: int, kind: SourceKind, **values: Any) -> None:
+    """Give a channel another source, behind those it has."""
+    columns = tables.source.c
+    last = await connection.execute(select(func.max(columns.position)).where(columns.channel_id == channel_id))
+    position = (last.scalar_one_or_none() or 0) + 1
+    await connection.execute(
+        tables.source.insert().values(
+            channel_id=channel_id, kind=kind, position=position, created_at=clock.now(), **values
+        )
+    )
 
 
 async def source_subdir_id(connection: AsyncConnection, source_id: int, subdir: str) -> int:
@@ -49,6 +62,12 @@ async def drop_source_shards(connection: AsyncConnection, source_subdir: int, na
         await connection.execute(
             delete(tables.source_shard).where(columns.source_subdir_id == source_subdir, columns.name.in_(some))
         )
+
+
+async def forget_state(connection: AsyncConnection, source_id: int) -> None:
+    """Let the next sync of a source ask without conditions: what it was told came from elsewhere."""
+    places = tables.source_subdir.c
+    await connection.execute(update(tables.source_subdir).where(places.source_id == source_id).values(state=None))
 
 
 async def forget_fingerprints(connection: AsyncConnection, sources: Collection[int]) -> None:

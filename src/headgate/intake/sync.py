@@ -32,7 +32,7 @@ from headgate.conda.records import stamp
 from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
-from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamReader, UpstreamState
+from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamState
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError, Invalid
 
@@ -46,6 +46,16 @@ class Progress(Protocol):
 
     async def __call__(self, step: str, done: int, total: int) -> None:
         """`done` of `total` items of the step."""
+
+
+class Reader(Protocol):
+    """Reads one subdir of a mirror, wherever it is found."""
+
+    async def fetch(self, previous: UpstreamState | None) -> UpstreamListing | Unchanged | Missing:
+        """As `UpstreamReader.fetch`."""
+
+    def keep_base(self, base_url: str) -> str:
+        """What is written down of the base URL of the listing that was fetched last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +81,7 @@ class _Place:
 
 
 async def sync_subdir(
-    database: Database, channel: Channel, source: Source, subdir: Subdir, reader: UpstreamReader, progress: Progress
+    database: Database, channel: Channel, source: Source, subdir: Subdir, reader: Reader, progress: Progress
 ) -> Outcome:
     """Bring one subdir up to its upstream. Whatever the upstream answers, a good revision is never lost.
 
@@ -84,7 +94,7 @@ async def sync_subdir(
         if isinstance(found, Unchanged | Missing):
             return await _note_nothing(database, place, found)
         try:
-            return await _take(database, place, found, progress)
+            return await _take(database, place, reader, found, progress)
         finally:
             await found.close()
     except HeadgateError as error:
@@ -126,14 +136,16 @@ async def _update_place(connection: AsyncConnection, place: _Place, **values: An
     await connection.execute(update(tables.source_subdir).where(chosen).values(values))
 
 
-async def _take(database: Database, place: _Place, listing: UpstreamListing, progress: Progress) -> Outcome:
+async def _take(
+    database: Database, place: _Place, reader: Reader, listing: UpstreamListing, progress: Progress
+) -> Outcome:
     known = place.known
     changed = [n for n, fingerprint in listing.fingerprints.items() if known.get(n, (None,))[0] != fingerprint]
     gone = known.keys() - listing.fingerprints.keys()
     # Where the bytes are is known from here on, so that a client of an early revision can fetch them; and what was the
     # upstream's state no longer describes what we hold, until `_finish` says what does.
     async with database.write() as connection:
-        await _update_place(connection, place, base_url=listing.base_url, state=None)
+        await _update_place(connection, place, base_url=reader.keep_base(listing.base_url), state=None)
     done = 0
     async for batch in _batches(listing, changed):
         await _store(database, place, listing.fingerprints, batch)

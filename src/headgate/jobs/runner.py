@@ -12,9 +12,9 @@ from dbos import DBOS
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER, Renderer
 from headgate.channels.model import Channel
+from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
-from headgate.http.client import Outgoing
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.publish import PublishJobs
@@ -39,7 +39,7 @@ class WorkerParts:
     database: Database
     watch: Watch
     store: BlobStore
-    outgoing: Outgoing
+    routes: Routes
     jobs: JobService
 
 
@@ -56,7 +56,7 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     """Run jobs until `stop` is set; what is under way then resumes with the next worker of the same name."""
     parts.store.sweep()
     worker = open_worker(jobs_url, executor)
-    SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
+    SyncJobs(parts.database, parts.routes, parts.store.folder.scratch)
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store)
     DBOS.launch()

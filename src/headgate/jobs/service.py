@@ -65,11 +65,16 @@ class JobService:
         """Close its connections; it blocks for a moment."""
         self._client.destroy()
 
-    async def sync(self, actor: str, channel: str, subdirs: Sequence[str] | None = None) -> str:
-        """Ask for a sync of a mirror; its job id. One already waiting or running for the same subdirs is that one."""
+    async def sync(
+        self, actor: str, channel: str, subdirs: Sequence[str] | None = None, mirror: str | None = None
+    ) -> str:
+        """Ask for a sync of a channel's mirrors, or of one; its job id. The same one, waiting or running, is that one."""
         wanted = None if subdirs is None else sorted(set(subdirs))
         request = SyncRequest(channel=channel, subdirs=wanted)
         same = f"sync {channel} {' '.join(wanted) if wanted is not None else '*'}"
+        if mirror is not None:
+            request["mirror"] = mirror
+            same += f" of {mirror}"
         return await self._ask("sync-mirror", "SyncJobs", SYNC, same, actor, request)
 
     async def publish(self, channel: str, subdir: str, document: str) -> str:
