@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from headgate.bootstrap import Place, build_core, open_outgoing, open_place
+from headgate.bootstrap import Place, build_core, open_place, open_routes
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
 from headgate.jobs.registry import WorkerParts
@@ -20,7 +20,7 @@ from headgate.logs import set_up_logs
 async def work(place: Place, *, has_parent: bool) -> None:
     """Run jobs of this data folder until told to stop; with a parent, until that ends."""
     core = build_core(place)
-    outgoing = open_outgoing(place.settings)
+    routes = open_routes(place)
     watch = watch_of(core.database)
     jobs = JobService(open_client(place.jobs_url), core.database)
     upkeep = place.settings.upkeep
@@ -33,11 +33,11 @@ async def work(place: Place, *, has_parent: bool) -> None:
     stop = asyncio.Event()
     _stop_on(stop, has_parent=has_parent)
     try:
-        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
+        parts = WorkerParts(core.database, watch, core.store, routes, jobs)
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:
         jobs.close()
-        await outgoing.close()
+        await routes.close()
         await watch.close()
         await core.database.close()
 

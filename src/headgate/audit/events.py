@@ -33,6 +33,7 @@ class Action(StrEnum):
     JOB_STOP = "job:stop"
     MIRROR_ADD = "mirror:add"
     MIRROR_REMOVE = "mirror:remove"
+    MIRROR_SET = "mirror:set"
     MIRROR_SYNC = "mirror:sync"
     ROLE_CREATE = "role:create"
     ROLE_DELETE = "role:delete"

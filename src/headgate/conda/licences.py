@@ -11,9 +11,7 @@ from typing import Final
 
 from headgate.conda.records import Record
 
-FAMILIES: Final = frozenset(
-    "agpl gpl2 gpl3 lgpl bsd mit apache psf public-domain proprietary other none".split()
-)
+FAMILIES: Final = frozenset("agpl gpl2 gpl3 lgpl bsd mit apache psf public-domain proprietary other none".split())
 
 # The first that fits decides; the affero and lesser licences contain the words of the GPL.
 _PATTERNS: Final = tuple(

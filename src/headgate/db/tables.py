@@ -186,7 +186,10 @@ source = Table(
     _to("channel.id"),
     Column("position", Integer, nullable=False),
     Column("kind", String, nullable=False),
-    Column("url", String, nullable=True),
+    Column("name", String, nullable=True),
+    Column("urls", JSON, nullable=False, server_default="[]"),
+    Column("settings", JSON, nullable=False, server_default="{}"),
+    Column("sealed", String, nullable=True),
     Column("member_id", Key, ForeignKey("channel.id", ondelete="CASCADE"), nullable=True),
     Column("subdirs", JSON(none_as_null=True), nullable=True),
     Column("next_run_at", Moment, nullable=True),
@@ -194,6 +197,16 @@ source = Table(
     Index(None, "channel_id", "position"),
     Index(None, "member_id"),
     sqlite_autoincrement=True,
+)
+
+ca_bundle = Table(
+    "ca_bundle",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("pem", String, nullable=False),
+    Column("is_everywhere", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
 )
 
 source_subdir = Table(

@@ -19,6 +19,7 @@ from headgate.conda.shards import Shard
 from headgate.conda.specs import matches, parse_spec
 from headgate.kernel import clock
 
+
 class Cause(StrEnum):
     """Which filter held a record back."""
 
@@ -47,28 +48,16 @@ class Known:
     signed: Collection[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Specs:
-    """Match specs, found by package name; those without one are tried on every name."""
+Specs = Mapping[str, Sequence[tuple[str, MatchSpec]]]
 
-    by_name: Mapping[str, Sequence[tuple[str, MatchSpec]]]
-    anywhere: Sequence[tuple[str, MatchSpec]]
 
-    @classmethod
-    def compile(cls, texts: Sequence[str]) -> "_Specs":
-        by_name: dict[str, list[tuple[str, MatchSpec]]] = {}
-        anywhere = []
-        for text in texts:
-            spec = parse_spec(text)
-            name = None if spec.name is None else spec.name.normalized
-            if name is None:
-                anywhere.append((text, spec))
-            else:
-                by_name.setdefault(name, []).append((text, spec))
-        return cls(by_name, anywhere)
-
-    def of(self, name: str) -> list[tuple[str, MatchSpec]]:
-        return [*self.by_name.get(name, ()), *self.anywhere]
+def by_name(texts: Sequence[str]) -> Specs:
+    """Match specs, with their texts, by the package they name. Raises Invalid `match-spec-invalid`."""
+    found: dict[str, list[tuple[str, MatchSpec]]] = {}
+    for text in texts:
+        spec = parse_spec(text)
+        found.setdefault(spec.name.normalized, []).append((text, spec))
+    return found
 
 
 @dataclass(slots=True)
@@ -84,9 +73,9 @@ class Sieve:
 
     def __init__(self, filters: FilterSettings) -> None:
         self.filters = filters
-        self._only = _Specs.compile(filters.only_specs)
-        self._exclude = _Specs.compile(filters.exclude_specs)
-        self._include = _Specs.compile(filters.include_specs)
+        self._only = by_name(filters.only_specs)
+        self._exclude = by_name(filters.exclude_specs)
+        self._include = by_name(filters.include_specs)
         self._included_licences = frozenset(map(normal, filters.include_licenses))
         self._excluded_licences = frozenset(map(normal, filters.exclude_licenses))
         self._from_ms = None if filters.date_from is None else _midnight_ms(filters.date_from)
@@ -95,7 +84,7 @@ class Sieve:
     def sift(self, name: str, shard: Shard, known: Known) -> Sifted:
         """Divide the shard of package `name` into what passes and what is held back."""
         held_back: dict[str, Reason] = {}
-        specs = (self._only.of(name), self._exclude.of(name), self._include.of(name))
+        specs = (self._only.get(name, ()), self._exclude.get(name, ()), self._include.get(name, ()))
         for filename, record in shard.records():
             reason = self._reason(filename, record, specs, known)
             if reason is not None:
@@ -115,9 +104,9 @@ class Sieve:
         excluded = next((text for text, spec in exclude if matches(spec, record)), None)
         if excluded is not None and not any(matches(spec, record) for _, spec in include):
             return Reason(Cause.EXCLUDE_SPECS, f"{excluded} is excluded.")
-        if self.filters.only_specs and filename not in known.dependencies:
-            if not any(matches(spec, record) for _, spec in only):
-                return Reason(Cause.ONLY_SPECS, "It is none of those asked for.")
+        is_wanted = not self._only or filename in known.dependencies
+        if not is_wanted and not any(matches(spec, record) for _, spec in only):
+            return Reason(Cause.ONLY_SPECS, "It is none of those asked for.")
         return self._licence_reason(record) or self._date_reason(record) or self._signed_reason(filename, record, known)
 
     def _licence_reason(self, record: Record) -> Reason | None:
@@ -125,7 +114,9 @@ class Sieve:
         if not (included or excluded):
             return None
         expression = expression_of(record)
-        is_good = (lambda one: _is_included(one, included)) if included else (lambda one: not _is_excluded(one, excluded))
+        is_good = (
+            (lambda one: _is_included(one, included)) if included else (lambda one: not _is_excluded(one, excluded))
+        )
         if is_satisfied(expression, is_good):
             return None
         what = "is not included" if included else "is excluded"

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from headgate.channels.documents import Renderer
+from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.turns import Turns
 from headgate.db.watch import Watch
-from headgate.http.client import Outgoing
 from headgate.jobs.publish import PublishJobs
 from headgate.jobs.service import JobService
 from headgate.jobs.sync import SyncJobs
@@ -22,14 +22,14 @@ class WorkerParts:
     database: Database
     watch: Watch
     store: BlobStore
-    outgoing: Outgoing
+    routes: Routes
     jobs: JobService
 
 
 def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     """Make one of each class; what is returned closes what they opened."""
     folder = parts.store.folder
-    SyncJobs(parts.database, parts.outgoing, folder.scratch, Turns(parts.database, folder.workers))
+    SyncJobs(parts.database, parts.routes, folder.scratch, Turns(parts.database, folder.workers))
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store, parts.jobs)
 

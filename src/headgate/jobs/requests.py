@@ -1,12 +1,13 @@
 """What jobs are asked to do, as they are written down: plain JSON values."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class SyncRequest(TypedDict):
-    """Follow the upstreams of a mirror. `subdirs` None: those its sources name, else every known one."""
+    """Follow the mirrors of a channel. `mirror` None: all. `subdirs` None: those they name, else every known one."""
 
     channel: str
+    mirror: NotRequired[str | None]
     subdirs: list[str] | None
 
 

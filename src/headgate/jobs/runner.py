@@ -11,12 +11,14 @@ from dbos import DBOS
 
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER
+from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.registry import WorkerParts, make_jobs
 from headgate.jobs.requests import UpkeepRequest
+from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
 
 _LOOK_S = 0.1
@@ -112,6 +114,7 @@ class _Around:
             async with self._parts.database.read() as connection:
                 channels = await read_channels(connection)
             await self._render_what_fell_behind(channels)
+            await self._start_what_is_due(channels)
         if time.monotonic() - self._cleaned_at > self._upkeep.interval_s:
             self._cleaned_at = time.monotonic()
             await self._parts.jobs.collect("headgate", self._upkeep.request)
@@ -121,6 +124,17 @@ class _Around:
         for channel in channels:
             for subdir in _behind(channel):
                 await self._parts.jobs.publish(channel.name, subdir, EAGER)
+
+    async def _start_what_is_due(self, channels: Iterable[Channel]) -> None:
+        """Ask for the syncs whose time has come; several workers ask for the same one, and it happens once."""
+        now = clock.now()
+        due = [(one, source) for one in channels for source in one.sources if (source.next_run_at or now) < now]
+        for channel, source in due:
+            moment_ms = clock.to_ms(source.next_run_at or now)
+            job_id = f"schedule-{source.id}-{moment_ms}"
+            await self._parts.jobs.sync("schedule", channel.name, mirror=source.name, job_id=job_id)
+            async with self._parts.database.write() as connection:
+                await reschedule(connection, channel, source)
 
 
 def _behind(channel: Channel) -> list[str]:

@@ -80,19 +80,28 @@ class JobService:
         self._client.destroy()
 
     async def sync(
-        self, actor: str, channel: str, subdirs: Sequence[str] | None = None, *, job_id: str | None = None
+        self,
+        actor: str,
+        channel: str,
+        subdirs: Sequence[str] | None = None,
+        mirror: str | None = None,
+        *,
+        job_id: str | None = None,
     ) -> str:
-        """Ask for a sync of a mirror; its job id. One already waiting or running for the same subdirs is that one.
+        """Ask for a sync of a channel's mirrors, or of one; its job id. The same one, waiting or running, is that one.
 
         With a `job_id` of one's own it happens once, however often it is asked for.
         """
         wanted = None if subdirs is None else sorted(set(subdirs))
         request = SyncRequest(channel=channel, subdirs=wanted)
         same = f"sync {channel} {' '.join(wanted) if wanted is not None else '*'}"
+        if mirror is not None:
+            request["mirror"] = mirror
+            same += f" of {mirror}"
         return await self._ask(SYNC_MIRROR, same, actor, request, job_id=job_id)
 
     async def fetch(self, actor: str, channel: str, files: Sequence[str] | None = None) -> str:
-        """Ask for artifacts ahead: those that the mirror's settings name, or `files`; its job id, as for `sync`."""
+        """Ask for artifacts ahead: those that the mirrors' settings name, or `files`; its job id, as for `sync`."""
         wanted = None if files is None else sorted(set(files))
         same = f"fetch {channel} {'*' if wanted is None else _digest(wanted)}"
         return await self._ask(FETCH_ARTIFACTS, same, actor, FetchRequest(channel=channel, files=wanted))

@@ -5,6 +5,7 @@ from typing import Protocol
 from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
 from headgate.channels.catalog import Catalog
+from headgate.channels.mirror_service import MirrorService
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -23,6 +24,10 @@ class ApiCore(Protocol):
     @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
 
     @property
     def access(self) -> AccessService:

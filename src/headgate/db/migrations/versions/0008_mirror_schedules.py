@@ -11,16 +11,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    with op.batch_alter_table("source") as batch:
-        batch.add_column(sa.Column("next_run_at", sa.BigInteger(), nullable=True))
-    with op.batch_alter_table("source_subdir") as batch:
-        batch.add_column(sa.Column("filter_key", sa.String(), nullable=True))
-        batch.add_column(sa.Column("closure", sa.LargeBinary(), nullable=True))
-        batch.add_column(sa.Column("signed", sa.LargeBinary(), nullable=True))
-    with op.batch_alter_table("source_shard") as batch:
-        batch.add_column(sa.Column("filtered", sa.LargeBinary(), nullable=True))
-    with op.batch_alter_table("job_progress") as batch:
-        batch.add_column(sa.Column("paused_at", sa.BigInteger(), nullable=True))
+    op.add_column("source", sa.Column("next_run_at", sa.BigInteger(), nullable=True))
+    op.add_column("source_subdir", sa.Column("filter_key", sa.String(), nullable=True))
+    op.add_column("source_subdir", sa.Column("closure", sa.LargeBinary(), nullable=True))
+    op.add_column("source_subdir", sa.Column("signed", sa.LargeBinary(), nullable=True))
+    op.add_column("source_shard", sa.Column("filtered", sa.LargeBinary(), nullable=True))
+    op.add_column("job_progress", sa.Column("paused_at", sa.BigInteger(), nullable=True))
     op.create_table(
         "job_line",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -46,12 +42,9 @@ def downgrade() -> None:
     op.drop_table("job_executor")
     op.drop_index(op.f("ix_job_line_job_id"), table_name="job_line")
     op.drop_table("job_line")
-    for table, columns in (
-        ("job_progress", ["paused_at"]),
-        ("source_shard", ["filtered"]),
-        ("source_subdir", ["signed", "closure", "filter_key"]),
-        ("source", ["next_run_at"]),
-    ):
-        with op.batch_alter_table(table) as batch:
-            for column in columns:
-                batch.drop_column(column)
+    op.drop_column("job_progress", "paused_at")
+    op.drop_column("source_shard", "filtered")
+    op.drop_column("source_subdir", "signed")
+    op.drop_column("source_subdir", "closure")
+    op.drop_column("source_subdir", "filter_key")
+    op.drop_column("source", "next_run_at")
