@@ -19,10 +19,14 @@ from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.mirrors import PURPOSE
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
@@ -67,6 +71,16 @@ def open_outgoing(settings: Settings) -> Outgoing:
     )
 
 
+def open_sealer(place: Place) -> Sealer:
+    """What keeps the secrets of mirrors unreadable at rest."""
+    return Sealer(load_secret(place.folder.secret), PURPOSE)
+
+
+def open_routes(place: Place) -> Routes:
+    """The ways to the mirrors."""
+    return Routes(open_outgoing(place.settings), open_sealer(place))
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
     """What both a web worker and the command line on a data folder need."""
@@ -75,6 +89,7 @@ class Core:
     database: Database
     store: BlobStore
     channels: ChannelService
+    mirrors: MirrorService
     access: AccessService
 
 
@@ -82,7 +97,15 @@ def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), AccessService(database, secret))
+    sealer = open_sealer(place)
+    return Core(
+        place=place,
+        database=database,
+        store=BlobStore(place.folder),
+        channels=ChannelService(database, sealer),
+        mirrors=MirrorService(database, sealer),
+        access=AccessService(database, secret),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -109,7 +132,7 @@ class Services:
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
-    outgoing: Outgoing
+    routes: Routes
     flights: Flights
     locator: Locator
     upstream: FromUpstream
@@ -126,7 +149,7 @@ class Services:
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
         await self.flights.close()
-        await self.outgoing.close()
+        await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.watch.close()
         await self.core.database.close()
@@ -142,9 +165,9 @@ def build_services(place: Place) -> Services:
     snapshots.follow(TOPIC, catalog.load)
     snapshots.follow("access", authenticator.load)
     maps, shards = Maps(database), ShardCache(database)
-    outgoing = open_outgoing(settings)
-    flights = Flights(outgoing, store, Landing(database, store))
-    upstream = FromUpstream(database, flights, outgoing)
+    routes = open_routes(place)
+    flights = Flights(store, Landing(database, store))
+    upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
     limits = ArchiveLimits(
         max_bytes=settings.upload.max_bytes,
@@ -163,7 +186,7 @@ def build_services(place: Place) -> Services:
         jobs=JobService(open_client(place.jobs_url), database),
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
-        outgoing=outgoing,
+        routes=routes,
         flights=flights,
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,

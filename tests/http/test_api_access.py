@@ -26,9 +26,12 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /channels/team/revisions", 200, None),
     ("GET /channels/team/patches/noarch", 200, None),
     ("PUT /channels/team/patches/noarch", 200, {"remove": []}),
-    ("GET /channels/outer/world/upstreams", 200, None),
-    ("POST /channels/outer/world/upstreams", 201, {"url": "https://other.example/x"}),
-    ("DELETE /channels/outer/world/upstreams", 204, None),
+    ("GET /channels/outer/world/mirrors", 200, None),
+    ("POST /channels/outer/world/mirrors", 201, {"urls": ["https://other.example/x"]}),
+    ("GET /channels/outer/world/mirrors/main", 200, None),
+    ("PUT /channels/outer/world/mirrors/main", 200, {"urls": ["https://other.example/x"]}),
+    ("PATCH /channels/outer/world/mirrors/main", 200, {"subdirs": ["noarch"]}),
+    ("DELETE /channels/outer/world/mirrors/main", 204, None),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
@@ -50,6 +53,9 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /grants/1", 204, None),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
+    ("GET /jobs/none/log", 404, None),
+    ("POST /jobs/none/pause", 404, None),
+    ("POST /jobs/none/resume", 404, None),
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
@@ -71,6 +77,7 @@ def generic(route: str) -> str:
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
+        .replace("mirrors/main", "mirrors/{name}")
         .replace("ada/viewer", "{user}/{name}")
         .replace("members/user/bob", "members/{kind}/{member}")
         .replace("members/user/ada", "members/{kind}/{member}")

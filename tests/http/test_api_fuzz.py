@@ -16,8 +16,8 @@ from schemathesis.python import asgi
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.permissions import Permission
 from headgate.bootstrap import Place, Services, build_services
+from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
-from headgate.channels.service import Upstream
 from headgate.conda.names import ChannelName
 from headgate.doors.api.app import PREFIX, build_api
 from tests.conftest import migrated_place
@@ -60,8 +60,8 @@ class _Served:
         await core.access.grants.add_grant("test", PrincipalKind.USER, "grace", "grace", Scope())
         _, self.token = await core.access.create_token("test", "ada", "fuzz")
         await core.channels.create("test", ChannelName("team"), ChannelKind.HOSTED)
-        upstreams = [Upstream("https://conda.example/main")]
-        await core.channels.create("test", ChannelName("outer/world"), ChannelKind.MIRROR, upstreams=upstreams)
+        mirrors = [Mirror(None, ("https://conda.example/main",))]
+        await core.channels.create("test", ChannelName("outer/world"), ChannelKind.MIRROR, mirrors=mirrors)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from headgate.cli import (
     token,
     upload,
     user,
+    worker,
 )
 
 app = typer.Typer(
@@ -48,13 +49,14 @@ def headgate(
 ) -> None:
     """A gate server for conda channels.
 
-    init, serve and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
+    init, serve, worker and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
     (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN.
     """
 
 
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(channel.app, name="channel")
 app.add_typer(mirror.app, name="mirror")

@@ -18,12 +18,13 @@ from sqlalchemy import select
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
 from headgate.channels.model import SourceKind
+from headgate.channels.routes import Routes
 from headgate.conda.names import Sha256
 from headgate.db import tables
 from headgate.db.engine import Database, insert
 from headgate.delivery.flights import Address, Flight, Flights
 from headgate.delivery.located import Located
-from headgate.http.client import Answer, Outgoing
+from headgate.http.client import Answer
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Refused, Unavailable
@@ -84,10 +85,10 @@ class FromStore:
 class FromUpstream:
     """Fetches from the upstreams of a mirror, in their order."""
 
-    def __init__(self, database: Database, flights: Flights, outgoing: Outgoing) -> None:
+    def __init__(self, database: Database, flights: Flights, routes: Routes) -> None:
         self._database = database
         self._flights = flights
-        self._outgoing = outgoing
+        self._routes = routes
 
     async def open(self, wanted: Located) -> StoredFile | Flight:
         """The flight that brings it. Raises Unavailable `artifact-missing` when no upstream could."""
@@ -103,7 +104,7 @@ class FromUpstream:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
-                    self._outgoing.open(first.url, headers=headers, told_by=first.told_by)
+                    first.outgoing.open(first.url, headers=headers, told_by=first.told_by)
                 )
             except Unavailable:
                 return None  # the flight tries the others as well, and says why when none has it
@@ -114,7 +115,7 @@ class FromUpstream:
 
     async def _addresses(self, wanted: Located) -> list[Address]:
         columns = tables.source_subdir.c
-        sources = {one.id: one.url for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM and one.url}
+        sources = {one.id: one for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM}
         async with self._database.read() as connection:
             rows = await connection.execute(
                 select(columns.source_id, columns.base_url).where(
@@ -127,10 +128,11 @@ class FromUpstream:
                 "artifact-missing", f"The bytes of {wanted.artifact} are not here, and no upstream has them."
             )
         name = quote(wanted.artifact.filename, safe="!+~")
+        routes = [(self._routes.of(source), bases[number]) for number, source in sources.items() if number in bases]
         return [
-            Address(bases[source] + name, told_by=f"{url.rstrip('/')}/{wanted.subdir.name}/")
-            for source, url in sources.items()
-            if source in bases
+            Address(route.find_base(base, root) + name, root, route.outgoing)
+            for route, base in routes
+            for root in route.roots(wanted.subdir.name)
         ]
 
 

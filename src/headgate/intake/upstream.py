@@ -93,7 +93,7 @@ class UpstreamReader:
     ) -> None:
         self._outgoing = outgoing
         self._budget = budget or MemoryBudget(max_document_bytes)
-        self._root = f"{base_url.rstrip('/')}/{subdir}/"
+        self.root = f"{base_url.rstrip('/')}/{subdir}/"
         self._scratch = scratch
         self._limits = UnpackLimits(max_document_bytes)
         self._concurrency = concurrency
@@ -117,7 +117,7 @@ class UpstreamReader:
             return Missing()
         raise Unavailable(
             "upstream-status",
-            f"{mask_url(self._root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
+            f"{mask_url(self.root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
             "its credentials may be wrong, or the subdir may not exist there.",
         )
 
@@ -125,7 +125,7 @@ class UpstreamReader:
         self, form: Form, previous: UpstreamState | None
     ) -> ShardedListing | DocumentListing | Unchanged | int:
         """The listing read from one file, or the status that says it is not there."""
-        url = self._root + _FILES[form]
+        url = self.root + _FILES[form]
         conditions = _conditions(previous) if previous is not None and previous.form == form else {}
         async with self._outgoing.open(url, headers=conditions) as answer:
             log.debug("upstream-index", url=answer.url, status=answer.status)
@@ -179,7 +179,7 @@ class UpstreamReader:
     async def _read_run_exports(self) -> RunExports:
         """What run_exports.json says beside a monolithic document; nothing when the upstream has none."""
         for name in _RUN_EXPORTS:
-            url = self._root + name
+            url = self.root + name
             async with self._outgoing.open(url) as answer:
                 if answer.status in _NOT_HERE:
                     continue

@@ -1,4 +1,4 @@
-"""The workflow that follows a mirror's upstreams.
+"""The workflow that follows a channel's mirrors.
 
     plan (which subdirs) -> follow (several at once, within a memory bound) -> done
 
@@ -6,7 +6,6 @@
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,16 @@ from dbos import DBOS, DBOSConfiguredInstance
 
 from headgate.channels.catalog import get_channel
 from headgate.channels.model import Channel, Source, SourceKind
+from headgate.channels.routes import Routes
 from headgate.conda.names import KNOWN_SUBDIRS, Subdir
 from headgate.db.engine import Database
-from headgate.http.client import Outgoing
+from headgate.db.turns import Turns
 from headgate.intake.budget import MemoryBudget
+from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import Outcome, sync_subdir
 from headgate.intake.upstream import UpstreamReader
 from headgate.jobs.engine import INSTANCE
-from headgate.jobs.progress import JobProgress
+from headgate.jobs.progress import Amount, JobProgress
 from headgate.jobs.requests import SyncRequest
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 
@@ -39,18 +40,18 @@ log = structlog.get_logger(__name__)
 class SyncJobs(DBOSConfiguredInstance):
     """Syncs mirrors."""
 
-    def __init__(self, database: Database, outgoing: Outgoing, scratch: Path) -> None:
+    def __init__(self, database: Database, routes: Routes, scratch: Path, turns: Turns) -> None:
         super().__init__(INSTANCE)
         self._database = database
-        self._outgoing = outgoing
+        self._routes = routes
         self._scratch = scratch
         self._budget = MemoryBudget(_DOCUMENT_BYTES)
         # Two jobs may name the same subdir; one that read an older listing must not write over the other's.
-        self._turns: defaultdict[tuple[int, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._turns = turns
 
     @DBOS.workflow(name="sync-mirror")
     async def sync(self, request: SyncRequest) -> dict[str, Any]:
-        """Follow every upstream of the mirror; the outcome per subdir. Fails when a subdir failed, after the others."""
+        """Follow the channel's mirrors; the outcome per subdir. Fails when a subdir failed, after the others."""
         plan = await self.plan(request)
         outcomes = await self.follow(request["channel"], plan)
         failures = [f"{one['subdir']}: {one['failure']}" for one in outcomes if one["failure"]]
@@ -66,7 +67,7 @@ class SyncJobs(DBOSConfiguredInstance):
         return [
             [source.id, subdir]
             for source in channel.sources
-            if source.kind is SourceKind.UPSTREAM
+            if source.kind is SourceKind.UPSTREAM and request.get("mirror") in {None, source.name}
             for subdir in sorted(_subdirs(source, wanted), key=_order)
         ]
 
@@ -77,11 +78,12 @@ class SyncJobs(DBOSConfiguredInstance):
         gate = asyncio.Semaphore(_SUBDIRS_AT_ONCE)
 
         async def one(source_id: int, subdir: Subdir) -> dict[str, Any]:
-            async with self._turns[source_id, subdir], gate:
+            async with gate, self._turns.take(f"sync-{source_id}-{subdir}"):
                 return await self._follow_one(channel_name, source_id, subdir, progress)
 
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(source_id, Subdir(subdir))) for source_id, subdir in plan]
+        await progress.flush()
         return [task.result() for task in tasks]
 
     async def _follow_one(
@@ -91,19 +93,12 @@ class SyncJobs(DBOSConfiguredInstance):
         try:
             channel = await self._channel(channel_name)
             source = next((one for one in channel.sources if one.id == source_id), None)
-            if source is None or source.url is None:
-                raise NotFound("upstream-unknown", "The upstream was removed meanwhile.")
-            reader = UpstreamReader(
-                self._outgoing,
-                source.url,
-                subdir,
-                self._scratch,
-                concurrency=_SHARDS_AT_ONCE,
-                budget=self._budget,
-            )
+            if source is None:
+                raise NotFound("mirror-unknown", "The mirror was removed meanwhile.")
+            reader = self._reader(source, subdir)
 
             async def report(step: str, done: int, total: int) -> None:
-                await progress.report(f"{source_id}/{subdir}", step, done, total)
+                await progress.report(f"{source_id}/{subdir}", step, Amount(done), Amount(total))
 
             outcome = await sync_subdir(self._database, channel, source, subdir, reader, report)
         except HeadgateError as error:
@@ -112,6 +107,10 @@ class SyncJobs(DBOSConfiguredInstance):
         except Exception:
             log.exception("sync_failed", channel=channel_name, subdir=subdir, code="internal-error")
             failure = "It failed in a way that nobody foresaw; the server's log says how."
+        if failure is not None:
+            await progress.say(f"{subdir}: {failure}")
+        elif outcome.state == "changed":
+            await progress.say(f"{subdir}: {outcome.changed} names changed, {outcome.removed} left")
         return {
             "subdir": subdir,
             "state": outcome.state,
@@ -119,6 +118,14 @@ class SyncJobs(DBOSConfiguredInstance):
             "removed": outcome.removed,
             "failure": failure,
         }
+
+    def _reader(self, source: Source, subdir: Subdir) -> MirrorReader:
+        route = self._routes.of(source)
+        readers = [
+            UpstreamReader(route.outgoing, url, subdir, self._scratch, concurrency=_SHARDS_AT_ONCE, budget=self._budget)
+            for url in route.urls
+        ]
+        return MirrorReader(readers, route.keep_base)
 
     async def _channel(self, name: str) -> Channel:
         async with self._database.read() as connection:

@@ -18,7 +18,6 @@ from headgate.doors.api import (
     roles,
     tokens,
     uploads,
-    upstreams,
     users,
 )
 from headgate.doors.api.errors import install_errors
@@ -77,7 +76,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels):
+    for room in (uploads, revisions, artifacts, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (users, groups, roles, grants, access, tokens, jobs, promotions, me):
         app.include_router(room.router, prefix=PREFIX)

@@ -7,6 +7,7 @@ from headgate.access.service import AccessService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.catalog import Catalog
+from headgate.channels.mirror_service import MirrorService
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -25,6 +26,10 @@ class ApiCore(Protocol):
     @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
 
     @property
     def access(self) -> AccessService:
