@@ -2,24 +2,17 @@
 
 import os
 import random
-import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import msgspec
-import psycopg
 import pytest
 import zstandard
-from sqlalchemy.engine import make_url
 
 from headgate.conda.shards import decode_shard
-from tests.live import LiveServer, environment
+from tests.live import LiveServer
 from tests.packages import package
 from tests.upstreams import FolderServer, write_channel
 from tests.waiting import eventually
@@ -56,19 +49,15 @@ def folder(request: pytest.FixtureRequest, upstream_folder: Path) -> Path:
     return Path(shared) / "data" / "channels" / "jancaha-channel"
 
 
-class SlowServer(FolderServer):
-    """A folder over HTTP that takes its time, so that a kill finds something under way."""
-
-
 def blobs(data: Path) -> set[str]:
     return {path.name for path in (data / "blobs").glob("*/*")}
 
 
 def listed(server: LiveServer, channel: str, subdir: str) -> dict[str, str]:
     """File name -> sha256 of what our index lists."""
-    base = f"{server.url}/conda/{channel}/{subdir}"
+    base = f"{server.url}/t/{server.token}/conda/{channel}/{subdir}"
     index = msgspec.msgpack.decode(zstandard.decompress(urlopen(f"{base}/repodata_shards.msgpack.zst").read()))
-    found = {}
+    found: dict[str, str] = {}
     for digest in index["shards"].values():
         shard = decode_shard(urlopen(f"{base}/shards/{digest.hex()}.msgpack.zst").read())
         found |= {filename: record["sha256"].hex() for filename, record in shard.records()}
@@ -92,9 +81,19 @@ def kill_jobs_worker(server: LiveServer) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def job_of(server: LiveServer, kind: str) -> dict[str, Any]:
-    found: list[dict[str, Any]] = server.json("job", "list", "--kind", kind)
-    return found[0] if found else {}
+def commands(server: LiveServer) -> list[bytes]:
+    return [path.read_bytes() for pid in server.children() if (path := Path(f"/proc/{pid}/cmdline")).exists()]
+
+
+def watch_and_kill(server: LiveServer, upstream: FolderServer, chance: random.Random, *, everything: bool) -> None:
+    """Wait until another file is asked for (or all are here), and a moment more; then kill."""
+    asked = len(package_requests(upstream))
+    eventually(lambda: len(package_requests(upstream)) > asked, 15)
+    time.sleep(chance.uniform(0, 0.3))  # the moment is what is random
+    if everything:
+        server.kill()
+    else:
+        kill_jobs_worker(server)
 
 
 def test_ten_kills_end_equal_to_upstream_and_fetch_nothing_verified_twice(folder: Path, tmp_path: Path) -> None:
@@ -102,38 +101,31 @@ def test_ten_kills_end_equal_to_upstream_and_fetch_nothing_verified_twice(folder
     subdirs = [path.name for path in sorted(folder.iterdir()) if (path / "repodata.json").exists()]
     expected = {subdir: truth(folder, subdir) for subdir in subdirs}
     names = {sha256: f"{subdir}/{name}" for subdir, files in expected.items() for name, sha256 in files.items()}
-    with FolderServer(folder) as upstream, LiveServer(tmp_path / "data", upstream=upstream.url) as server:
+    with FolderServer(folder, pause_s=0.4) as upstream, LiveServer(tmp_path / "data", upstream=upstream.url) as server:
         words = [word for subdir in subdirs for word in ("--subdir", subdir)]
         server.json("mirror", "add", "ahead", upstream.url, "--mode", "active", *words)
-        twice = []
+        looked: list[tuple[int, set[str], int]] = []
         for number in range(KILLS):
-            time.sleep(chance.uniform(0.02, 0.5))  # the moment is what is random
-            if number % 3 == 2:
-                server.kill()
-                here, asked = blobs(server.data), len(package_requests(upstream))
+            watch_and_kill(server, upstream, chance, everything=number % 3 == 2)
+            here, asked = blobs(server.data) & names.keys(), len(package_requests(upstream))
+            if server.process is None:
                 server.start()
-            else:
-                kill_jobs_worker(server)
-                here, asked = blobs(server.data), len(package_requests(upstream))
-                eventually(lambda: any(b"headgate.worker" in c for c in commands(server)))
-            twice += [
-                names[digest] for digest in here & names.keys() if names[digest] in package_requests(upstream)[asked:]
-            ]
+            eventually(lambda: any(b"headgate.worker" in command for command in commands(server)))
+            looked.append((number, {names[digest] for digest in here}, asked))
         job = server.json("mirror", "sync", "ahead", "--wait")
         assert (job["state"], job["fetch"]["state"]) == ("done", "done")
         requests = package_requests(upstream)
         assert set(names) <= blobs(server.data)
         assert {subdir: listed(server, "ahead", subdir) for subdir in subdirs} == expected
-        assert twice == []
+        assert [(number, here.intersection(requests[asked:])) for number, here, asked in looked] == [
+            (number, set()) for number in range(KILLS)
+        ], "what was verified before a kill is not fetched after it"
+        assert any(0 < len(here) < len(names) for _, here, _ in looked), "no kill came in the middle"
         again = server.json("mirror", "sync", "ahead", "--wait")
         assert again["fetch"]["result"] == {"fetched": 0, "kept": 0, "bytes": 0}
         assert package_requests(upstream) == requests, "a second sync asks for no file"
         assert len(requests) <= len(names) + KILLS * 8, "only what was under way at a kill is asked for again"
         for subdir, files in expected.items():
             for name in files:
-                body = urlopen(f"{server.url}/conda/ahead/{subdir}/{name}").read()
+                body = urlopen(f"{server.url}/t/{server.token}/conda/ahead/{subdir}/{name}").read()
                 assert body == (folder / subdir / name).read_bytes()
-
-
-def commands(server: LiveServer) -> list[bytes]:
-    return [path.read_bytes() for pid in server.children() if (path := Path(f"/proc/{pid}/cmdline")).exists()]
