@@ -9,7 +9,7 @@ from pathlib import Path
 from headgate.bootstrap import Place, build_core, open_place, open_routes
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
-from headgate.jobs.registry import WorkerParts
+from headgate.jobs.parts import WorkerParts
 from headgate.jobs.requests import UpkeepRequest
 from headgate.jobs.runner import UpkeepPlan, run_worker
 from headgate.jobs.service import JobService

@@ -43,9 +43,7 @@ def key_of(server: LiveServer, user: str) -> str:
     return key
 
 
-def test_what_was_promoted_installs_from_the_target_alone(
-    server: LiveServer, rattler: Rattler, tmp_path: Path
-) -> None:
+def test_what_was_promoted_installs_from_the_target_alone(server: LiveServer, rattler: Rattler, tmp_path: Path) -> None:
     developer, engineer = key_of(server, "dan"), key_of(server, "nadia")
     url = f"{server.url.replace('://', f'://api:{developer}@')}/conda/{INSIDE}"
     before = Rattler(tmp_path / "before").try_install(url, ["pandas"])

@@ -55,11 +55,11 @@ class Bringer:
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _bring(self, source: ChannelName, item: Item) -> None:
-        wanted = await self._locator.locate(
-            self._catalog.get(source), item.subdir, ArtifactName.parse(item.filename)
-        )
+        wanted = await self._locator.locate(self._catalog.get(source), item.subdir, ArtifactName.parse(item.filename))
         if wanted.sha256 != item.record["sha256"]:
-            raise Conflict("promotion-outdated", f"{item.filename} has other bytes in {source} than when it was decided on.")
+            raise Conflict(
+                "promotion-outdated", f"{item.filename} has other bytes in {source} than when it was decided on."
+            )
         body = await self._delivery.open(wanted)
         if isinstance(body, StoredFile) or self._store.find(Sha256(wanted.sha256)) is not None:
             return

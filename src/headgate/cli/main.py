@@ -13,7 +13,7 @@ from headgate.cli import (
     group,
     init,
     job,
-    mirror,
+    mirror_filters,
     promote,
     role,
     serve,
@@ -59,7 +59,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(channel.app, name="channel")
-app.add_typer(mirror.app, name="mirror")
+app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(user.app, name="user")

@@ -30,4 +30,6 @@ PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
 PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
 COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
 
-KINDS = {kind.name: kind for kind in (SYNC_MIRROR, FETCH_ARTIFACTS, PUBLISH_DOCUMENT, PROMOTE_ARTIFACTS, COLLECT_GARBAGE)}
+KINDS = {
+    kind.name: kind for kind in (SYNC_MIRROR, FETCH_ARTIFACTS, PUBLISH_DOCUMENT, PROMOTE_ARTIFACTS, COLLECT_GARBAGE)
+}

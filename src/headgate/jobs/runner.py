@@ -16,7 +16,8 @@ from headgate.channels.model import Channel
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
 from headgate.jobs.lost import LostJobs
-from headgate.jobs.registry import WorkerParts, make_jobs
+from headgate.jobs.parts import WorkerParts
+from headgate.jobs.registry import make_jobs
 from headgate.jobs.requests import UpkeepRequest
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError

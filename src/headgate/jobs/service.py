@@ -19,7 +19,15 @@ from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, disk_errors, insert
 from headgate.jobs.engine import INSTANCE
-from headgate.jobs.kinds import COLLECT_GARBAGE, FETCH_ARTIFACTS, KINDS, PROMOTE_ARTIFACTS, PUBLISH_DOCUMENT, SYNC_MIRROR, Kind
+from headgate.jobs.kinds import (
+    COLLECT_GARBAGE,
+    FETCH_ARTIFACTS,
+    KINDS,
+    PROMOTE_ARTIFACTS,
+    PUBLISH_DOCUMENT,
+    SYNC_MIRROR,
+    Kind,
+)
 from headgate.jobs.progress import MAX_LINES
 from headgate.jobs.requests import FetchRequest, PromoteRequest, PublishRequest, SyncRequest, UpkeepRequest
 from headgate.kernel import clock
