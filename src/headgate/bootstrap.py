@@ -36,6 +36,7 @@ from headgate.http.client import Outgoing
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -137,6 +138,7 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    freshness: Freshness
     planner: Planner
     promotions: PromotionService
 
@@ -175,6 +177,7 @@ def build_services(place: Place) -> Services:
         max_members=settings.upload.max_members,
         max_ratio=settings.upload.max_ratio,
     )
+    jobs = JobService(open_client(place.jobs_url), database)
     return Services(
         core=core,
         watch=watch,
@@ -183,7 +186,7 @@ def build_services(place: Place) -> Services:
         authenticator=authenticator,
         maps=maps,
         shards=shards,
-        jobs=JobService(open_client(place.jobs_url), database),
+        jobs=jobs,
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
         routes=routes,
@@ -191,6 +194,14 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        freshness=Freshness(
+            catalog,
+            snapshots,
+            core.channels,
+            jobs,
+            recheck_s=settings.upstream.recheck_minutes * 60,
+            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
+        ),
         planner=Planner(database, Reader(maps, shards)),
         promotions=PromotionService(database, store),
     )

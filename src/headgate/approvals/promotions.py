@@ -21,6 +21,8 @@ from headgate.channels.model import Channel
 from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
 from headgate.db import tables
 from headgate.db.engine import Database
+from headgate.db.tables_promotions import promotion as promotion_table
+from headgate.db.tables_promotions import promotion_item
 from headgate.intake.hosted import Add, apply_together, delete
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
@@ -94,9 +96,9 @@ class PromotionService:
             "created_by": actor,
         }
         async with self._database.write() as connection:
-            made = await connection.execute(tables.promotion.insert().values(values).returning(tables.promotion.c.id))
+            made = await connection.execute(promotion_table.insert().values(values).returning(promotion_table.c.id))
             number: int = made.scalar_one()
-            await connection.execute(tables.promotion_item.insert(), [_row(number, item) for item in plan.items])
+            await connection.execute(promotion_item.insert(), [_row(number, item) for item in plan.items])
             detail = {"source": wish.source.name, "wants": list(wish.texts), "comment": comment, "new": len(plan.new)}
             await record(
                 connection, Action.PROMOTION_CREATE, actor, channel=wish.target.name, subject=str(number), **detail
@@ -161,8 +163,8 @@ class PromotionService:
 
     async def list_promotions(self, *, before: int | None, limit: int) -> list[Promotion]:
         """The newest first, without their items; only those with a smaller id than `before`."""
-        columns = tables.promotion.c
-        statement = select(tables.promotion).order_by(columns.id.desc()).limit(limit)
+        columns = promotion_table.c
+        statement = select(promotion_table).order_by(columns.id.desc()).limit(limit)
         if before is not None:
             statement = statement.where(columns.id < before)
         async with self._database.read() as connection:
@@ -184,12 +186,12 @@ class PromotionService:
 
 
 async def _get(connection: AsyncConnection, number: int, *, is_locked: bool = False) -> Promotion:
-    statement: Select[Any] = select(tables.promotion).where(tables.promotion.c.id == number)
+    statement: Select[Any] = select(promotion_table).where(promotion_table.c.id == number)
     row = (await connection.execute(statement.with_for_update() if is_locked else statement)).first()
     if row is None:
         raise NotFound("promotion-unknown", f"There is no promotion {number}.")
-    columns = tables.promotion_item.c
-    rows = select(tables.promotion_item).where(columns.promotion_id == number)
+    columns = promotion_item.c
+    rows = select(promotion_item).where(columns.promotion_id == number)
     items = await connection.execute(rows.order_by(columns.subdir, columns.filename))
     return _promotion(
         row,
@@ -237,7 +239,7 @@ def _row(number: int, item: Item) -> dict[str, Any]:
 
 
 async def _set(connection: AsyncConnection, number: int, **values: Any) -> None:
-    await connection.execute(update(tables.promotion).where(tables.promotion.c.id == number).values(values))
+    await connection.execute(update(promotion_table).where(promotion_table.c.id == number).values(values))
 
 
 async def _about(connection: AsyncConnection, promotion: Promotion) -> dict[tuple[str, str], dict[str, Any] | None]:

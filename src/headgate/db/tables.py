@@ -23,7 +23,6 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
-    PrimaryKeyConstraint,
     String,
     Table,
     UniqueConstraint,
@@ -324,40 +323,6 @@ artifact = Table(
     Index(None, "subdir_id", "package"),
     Index(None, "sha256"),
     sqlite_autoincrement=True,
-)
-
-# What was decided, with the records as they were then; `items` of state `new` are what the target gets.
-promotion = Table(
-    "promotion",
-    metadata,
-    _id(),
-    Column("source", String, nullable=False),
-    Column("target", String, nullable=False),
-    Column("wants", JSON, nullable=False),
-    Column("platforms", JSON, nullable=False),
-    Column("comment", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("failure", String, nullable=True),
-    Column("created_at", Moment, nullable=False),
-    Column("created_by", String, nullable=False),
-    Column("applied_at", Moment, nullable=True),
-    Column("undone_at", Moment, nullable=True),
-    Column("undone_by", String, nullable=True),
-    Index(None, "source"),
-    Index(None, "target"),
-    sqlite_autoincrement=True,
-)
-
-promotion_item = Table(
-    "promotion_item",
-    metadata,
-    _to("promotion.id"),
-    Column("subdir", String, nullable=False),
-    Column("filename", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("is_asked", Boolean, nullable=False),
-    Column("record", Bytes, nullable=False),
-    PrimaryKeyConstraint("promotion_id", "subdir", "filename"),
 )
 
 blob = Table(

@@ -77,6 +77,7 @@ async def _plan(body: WishBody, caller: SignedIn, services: Services) -> Plan:
     source = visit(services, caller, Permission.PROMOTION_OUT, body.source).channel
     target = visit(services, caller, Permission.PROMOTION_INTO, body.target).channel
     platforms = [Subdir.parse(platform) for platform in body.platforms]
+    source = await services.freshness.read_first(source, platforms)
     wish = Wish(body.wants, source, target, platforms, has_closure=body.has_closure, machine=body.machine)
     return await services.planner.plan(wish)
 

@@ -13,6 +13,7 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
 
@@ -71,6 +72,10 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
 
     @property
     def planner(self) -> Planner:
