@@ -1,12 +1,12 @@
 """`headgate promote` and `headgate promotion`: what passes from one channel into another."""
 
+import time
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from headgate.cli.client import connected, path_of
-from headgate.cli.mirror import wait_for
+from headgate.cli.client import Server, connected, path_of
 from headgate.cli.output import Columns, Document, Output
 from headgate.cli.words import AsJson
 
@@ -21,6 +21,7 @@ COLUMNS: Columns = {
     "BY": "created_by",
     "AT": "created_at",
 }
+_POLL_S = 0.3
 ITEM_COLUMNS: Columns = {
     "FILE": lambda item: f"{item['subdir']}/{item['filename']}",
     "STATE": "state",
@@ -66,14 +67,11 @@ def promote(
             _show(plan, out, target)
             return
         made = server.post("promotions", {**wish, "digest": plan["digest"], "comment": comment})
-        job = wait_for(server, made["job"], out)
-        done = server.get(path_of("promotions", str(made["id"])))
-        out.show(
-            done, [f"Promotion {made['id']}: {plan['new']} files passed into {target}."] * (done["state"] == "applied")
-        )
+        done = _wait(server, made["id"], out)
         if done["state"] != "applied":
-            out.note(done["failure"] or job["failure"] or f"Job {job['id']} is {job['state']}.")
+            out.note(done["failure"] or f"Promotion {made['id']} is {done['state']}.")
             raise typer.Exit(1)
+        out.show(done, [f"Promotion {made['id']}: {plan['new']} files passed into {target}."])
 
 
 @app.command("list")
@@ -101,6 +99,17 @@ def undo_promotion(number: _PromotionId, as_json: AsJson = False) -> None:
     with Output(as_json=as_json) as out, connected() as server:
         undone = server.post(path_of("promotions", str(number), "undo"))
         out.show(undone, [f"Promotion {number} is undone."])
+
+
+def _wait(server: Server, number: int, out: Output) -> Any:
+    """The promotion when it is applied, or failed: who may promote need not be one who may look at jobs."""
+    with out.progress() as progress:
+        progress.add_task("bringing files", total=None)
+        while True:
+            found = server.get(path_of("promotions", str(number)))
+            if found["state"] != "planned":
+                return found
+            time.sleep(_POLL_S)
 
 
 def _show(plan: Document, out: Output, target: str) -> None:
