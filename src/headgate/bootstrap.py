@@ -5,7 +5,8 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from sqlalchemy.engine import make_url
 from headgate.access.authenticate import Authenticator
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.channels import authorities
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
@@ -29,7 +32,9 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
-from headgate.http.client import Outgoing
+from headgate.http.breakers import Breakers
+from headgate.http.network import DIRECT, Network
+from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
@@ -59,12 +64,21 @@ def open_place(root: Path) -> Place:
     return Place(folder, settings, url, url)
 
 
-def open_outgoing(settings: Settings) -> Outgoing:
-    """The client for outgoing requests."""
-    return Outgoing(
-        file_roots=settings.upstream.file_roots,
+def network_of(settings: Settings, environment: Mapping[str, str]) -> Network:
+    """How requests leave unless a mirror says otherwise."""
+    chosen = settings.network
+    if chosen.proxy is None:
+        proxies = Proxies.of_environment(environment)
+    elif chosen.proxy == DIRECT:
+        proxies = Proxies()
+    else:
+        proxies = Proxies(chosen.proxy, chosen.proxy, chosen.no_proxy)
+    return Network(
+        proxies=proxies,
         connect_timeout_s=settings.upstream.connect_timeout_seconds,
         stall_timeout_s=settings.upstream.stall_timeout_seconds,
+        retries=chosen.retries,
+        connections=chosen.connections,
     )
 
 
@@ -75,7 +89,9 @@ def open_sealer(place: Place) -> Sealer:
 
 def open_routes(place: Place) -> Routes:
     """The ways to the mirrors."""
-    return Routes(open_outgoing(place.settings), open_sealer(place))
+    settings = place.settings
+    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +103,7 @@ class Core:
     store: BlobStore
     channels: ChannelService
     mirrors: MirrorService
+    authorities: AuthorityService
     access: AccessService
 
 
@@ -101,6 +118,7 @@ def build_core(place: Place) -> Core:
         store=BlobStore(place.folder),
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
+        authorities=AuthorityService(database),
         access=AccessService(database, secret),
     )
 
@@ -161,6 +179,7 @@ def build_services(place: Place) -> Services:
     snapshots.follow("access", authenticator.load)
     maps, shards = Maps(database), ShardCache(database)
     routes = open_routes(place)
+    snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)

@@ -7,6 +7,7 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    ca,
     channel,
     doctor,
     grant,
@@ -14,6 +15,7 @@ from headgate.cli import (
     init,
     job,
     mirror,
+    network,
     role,
     serve,
     token,
@@ -57,6 +59,8 @@ app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.add_typer(channel.app, name="channel")
 app.add_typer(mirror.app, name="mirror")
+app.add_typer(ca.app, name="ca")
+app.add_typer(network.app, name="network")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(user.app, name="user")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from headgate.channels.mirrors import Mirror, new
 from headgate.conda.names import Subdir
 from headgate.doors.api.models import Text, shown, taken
+from headgate.doors.api.models_network import RestingAnswer
 
 _NETWORK = {"proxy": "http://•••@proxy.example:3128", "ca": ["corporate"], "retries": 3}
 _MIRROR: dict[str, Any] = {
@@ -120,6 +121,7 @@ class MirrorStatusAnswer(BaseModel):
     urls: list[str]
     subdirs: list[str] | None
     warnings: list[str]
+    resting: list[RestingAnswer] = Field(description="Its hosts that the web worker which answers leaves alone.")
     status: list[MirrorSubdirAnswer]
 
 
