@@ -24,7 +24,7 @@ from headgate.intake.budget import MemoryBudget
 from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import sync_subdir
 from headgate.intake.upstream import UpstreamReader
-from headgate.jobs.progress import JobProgress
+from headgate.jobs.progress import Amount, JobProgress
 from headgate.kernel.memory import relax_collector
 from headgate.logs import set_up_logs
 
@@ -40,7 +40,7 @@ async def _headgate(data: Path, channel_name: str, subdir: Subdir) -> dict[str, 
     progress = JobProgress(core.database, "bench")
 
     async def report(step: str, done: int, total: int) -> None:
-        await progress.report(subdir, step, done, total)
+        await progress.report(subdir, step, Amount(done), Amount(total))
 
     with Clock.measured() as syncing:
         budget = MemoryBudget(_DOCUMENT_BYTES)

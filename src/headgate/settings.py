@@ -135,6 +135,13 @@ class UpkeepSettings(_Section):
     interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
 
 
+class JobsSettings(_Section):
+    """Who runs jobs, and how long they are remembered."""
+
+    workers: int = Field(default=1, ge=0, le=16, description="Jobs workers that `headgate serve` runs.")
+    history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -161,6 +168,7 @@ class Settings(BaseSettings):
     network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    jobs: JobsSettings = JobsSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -29,6 +29,8 @@ class Action(StrEnum):
     GROUP_CREATE = "group:create"
     GROUP_DELETE = "group:delete"
     GROUP_REMOVE_MEMBER = "group:remove-member"
+    JOB_PAUSE = "job:pause"
+    JOB_RESUME = "job:resume"
     JOB_RETRY = "job:retry"
     JOB_STOP = "job:stop"
     MIRROR_ADD = "mirror:add"

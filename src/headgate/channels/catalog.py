@@ -108,6 +108,7 @@ async def _read_sources(connection: AsyncConnection, names: dict[int, ChannelNam
                 member=names.get(row.member_id),
                 member_id=row.member_id,
                 subdirs=_subdirs(row.subdirs),
+                next_run_at=row.next_run_at,
             )
         )
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, update
@@ -19,6 +20,7 @@ from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
 from headgate.db.sealing import Sealer
 from headgate.http.masking import mask_url
+from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
 
 
@@ -53,7 +55,10 @@ class MirrorService:
             await check_known(connection, wanted.settings.network.ca)
             shown, sealed = hide(wanted, self._sealer)
             chosen = tables.source.c.id == source.id
-            await connection.execute(update(tables.source).where(chosen).values(_row(shown, sealed)))
+            values = _row(shown, sealed)
+            if old.settings.schedule != shown.settings.schedule:
+                values["next_run_at"] = next_run(name, shown)
+            await connection.execute(update(tables.source).where(chosen).values(values))
             told = {"renamed": shown.name} if shown.name != mirror else {}
             await record(
                 connection, Action.MIRROR_SET, actor, channel=name, subject=mirror, changed=sorted(given),
@@ -75,6 +80,15 @@ class MirrorService:
             urls = list(source.urls)
             await record(connection, Action.MIRROR_REMOVE, actor, channel=name, subject=mirror, urls=urls)
             await publish_all(connection, channel.id, "mirror removed")
+
+
+async def reschedule(connection: AsyncConnection, channel: Channel, source: Source) -> None:
+    """The run that was due has been asked for: the next one is the first from now on, however many were missed."""
+    columns = tables.source.c
+    chosen = (columns.id == source.id, columns.next_run_at == source.next_run_at)
+    following = next_run(channel.name, mirror_of(source))
+    await connection.execute(update(tables.source).where(*chosen).values(next_run_at=following))
+    await advance_epoch(connection, TOPIC)
 
 
 def find_mirror(channel: Channel, name: str) -> Source:
@@ -100,12 +114,19 @@ async def follow(connection: AsyncConnection, sealer: Sealer, actor: str, name: 
     _check_new(channel, replace(mirror, name=chosen), None, sealer)
     await check_known(connection, mirror.settings.network.ca)
     shown, sealed = hide(replace(mirror, name=chosen), sealer)
-    await add_source(connection, channel.id, SourceKind.UPSTREAM, **_row(shown, sealed))
+    await add_source(
+        connection, channel.id, SourceKind.UPSTREAM, next_run_at=next_run(name, shown), **_row(shown, sealed)
+    )
     await record(
         connection, Action.MIRROR_ADD, actor, channel=name, subject=chosen,
         urls=list(shown.urls), settings=differing(shown.settings),
     )  # fmt: skip
     return chosen
+
+
+def next_run(channel: str, mirror: Mirror) -> datetime | None:
+    """When the mirror is synced by itself for the next time."""
+    return mirror.settings.schedule.next_after(clock.now(), f"{channel}/{mirror.name}")
 
 
 def _row(shown: Mirror, sealed: str | None) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from headgate.channels.filters import NO_FILTERS, FilterSettings
+from headgate.channels.modes import FetchSettings
+from headgate.channels.schedules import ScheduleSettings
 from headgate.conda.names import Subdir
 from headgate.db.sealing import Sealer
 from headgate.http.masking import HIDDEN, mask_url
@@ -31,6 +34,9 @@ class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """What an administrator may choose per mirror, in sections."""
 
     network: NetworkSettings = NetworkSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    fetch: FetchSettings = FetchSettings()
+    filters: FilterSettings = NO_FILTERS
 
     def warnings(self) -> list[str]:
         """What is dangerous about them, in sentences."""
@@ -118,7 +124,7 @@ def differing(settings: MirrorSettings) -> dict[str, Any]:
 
 
 def check(mirror: Mirror) -> None:
-    """Raises Invalid `mirror-name-invalid`, `url-invalid`, `proxy-invalid` or `certificate-invalid`."""
+    """Raises Invalid `mirror-name-invalid`, `url-invalid`, and what the sections raise."""
     if mirror.name is not None and not _NAME.fullmatch(mirror.name):
         raise Invalid(
             "mirror-name-invalid",
@@ -130,6 +136,8 @@ def check(mirror: Mirror) -> None:
     for url in mirror.urls:
         if not url.startswith(("http://", "https://", "file:///")) or any(c.isspace() or ord(c) < 32 for c in url):
             raise Invalid("url-invalid", f"{mask_url(url)} is not an http, https or file URL of a channel.")
+    mirror.settings.schedule.check()
+    mirror.settings.filters.check()
 
 
 def _merged(old: dict[str, Any], given: Mapping[str, Any]) -> MirrorSettings:

@@ -64,6 +64,8 @@ class Source:
     member: ChannelName | None = None
     member_id: int | None = None
     subdirs: tuple[Subdir, ...] | None = None
+    next_run_at: datetime | None = None
+    """A mirror's next sync by itself."""
 
     def as_json(self) -> dict[str, Any]:
         """A mirror as the API and the command line show it."""
@@ -72,6 +74,7 @@ class Source:
             "urls": list(self.urls),
             "subdirs": None if self.subdirs is None else list(self.subdirs),
             "settings": msgspec.to_builtins(self.settings),
+            "next_run_at": None if self.next_run_at is None else self.next_run_at.isoformat(),
         }
 
 

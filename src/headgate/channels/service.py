@@ -24,7 +24,7 @@ from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid
 
 # What follows a channel's name in a path of the API cannot end it; some have more behind them.
-_NOUNS = frozenset({"artifacts", "patches", "mirror", "mirrors", "revisions", "sync"})
+_NOUNS = frozenset({"artifacts", "fetch", "patches", "mirror", "mirrors", "revisions", "sync"})
 _LONG_NOUNS = frozenset({"artifacts", "mirrors", "patches"})
 
 

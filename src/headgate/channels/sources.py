@@ -38,11 +38,24 @@ async def source_subdir_id(connection: AsyncConnection, source_id: int, subdir: 
 
 
 async def save_source_shards(
-    connection: AsyncConnection, source_subdir: int, shards: Mapping[str, tuple[bytes, bytes]]
+    connection: AsyncConnection,
+    source_subdir: int,
+    shards: Mapping[str, tuple[bytes, bytes]],
+    filtered: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Remember, for each name, (fingerprint of what the source said, digest of our raw shard of it)."""
+    """Remember, for each name, (fingerprint of what the source said, digest of our raw shard of it).
+
+    `filtered` has the digest of what filters left of a shard, an empty one when nothing; names not in it pass whole.
+    """
+    left = filtered or {}
     rows = [
-        {"source_subdir_id": source_subdir, "name": name, "fingerprint": fingerprint, "digest": digest}
+        {
+            "source_subdir_id": source_subdir,
+            "name": name,
+            "fingerprint": fingerprint,
+            "digest": digest,
+            "filtered": left.get(name),
+        }
         for name, (fingerprint, digest) in shards.items()
     ]
     if not rows:
@@ -50,7 +63,7 @@ async def save_source_shards(
     statement = insert(connection, tables.source_shard)
     statement = statement.on_conflict_do_update(
         index_elements=["source_subdir_id", "name"],
-        set_={"fingerprint": statement.excluded.fingerprint, "digest": statement.excluded.digest},
+        set_={key: statement.excluded[key] for key in ("fingerprint", "digest", "filtered")},
     )
     await connection.execute(statement, rows)
 
@@ -97,13 +110,13 @@ async def read_offers(
     else:
         columns = tables.source_shard.c
         statement = (
-            select(columns.name, columns.digest)
+            select(columns.name, func.coalesce(columns.filtered, columns.digest))
             .join(tables.source_subdir, tables.source_subdir.c.id == columns.source_subdir_id)
             .where(tables.source_subdir.c.source_id == source.id, tables.source_subdir.c.name == subdir)
         )
         column = columns.name
     last = dict(await _rows(connection, statement, column, names))
-    return {name: digest for name, digest in last.items() if digest is not None}
+    return {name: digest for name, digest in last.items() if digest}
 
 
 async def read_published(

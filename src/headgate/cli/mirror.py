@@ -64,6 +64,26 @@ Bandwidth = Annotated[
     int | None, typer.Option("--bytes-per-second", metavar="N", help="Most bytes received per second, per process.")
 ]
 
+ModeOption = Annotated[
+    str | None,
+    typer.Option("--mode", metavar="M", help="active: fetch every file; passive: when asked for; redirect: never."),
+]
+Newest = Annotated[
+    int | None, typer.Option("--newest", metavar="N", help="Passive: so many newest versions of each package ahead.")
+]
+InUse = Annotated[
+    bool | None, typer.Option("--in-use/--any-use", help="Passive: newest only of packages that a file is here of.")
+]
+Cron = Annotated[
+    str | None, typer.Option("--cron", metavar="C", help='When to sync: five fields as crontab has them; "": never.')
+]
+Timezone = Annotated[
+    str | None, typer.Option("--timezone", metavar="TZ", help="Where the hours of --cron are: Europe/Berlin.")
+]
+Jitter = Annotated[
+    int | None, typer.Option("--jitter", metavar="S", help="Start up to S seconds later; 60 unless set.")
+]
+
 COLUMNS = {
     "CHANNEL": "channel",
     "MIRROR": "mirror",
@@ -93,6 +113,12 @@ def add_mirror(
     retries: Retries = None,
     connections: Connections = None,
     bytes_per_second: Bandwidth = None,
+    mode: ModeOption = None,
+    newest: Newest = None,
+    is_in_use: InUse = None,
+    cron: Cron = None,
+    timezone: Timezone = None,
+    jitter_s: Jitter = None,
     has_sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Whether to ask for a first sync.")] = True,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +133,8 @@ def add_mirror(
     body: dict[str, Any] = {"urls": [url, *(fallbacks or [])]}
     body |= {"name": name} if name else {}
     body |= {"subdirs": subdirs} if subdirs else {}
-    body |= {"settings": {"network": network}} if network else {}
+    settings = _sections(network, mode, newest, is_in_use, cron, timezone, jitter_s)
+    body |= {"settings": settings} if settings else {}
     with Output(as_json=as_json) as out, connected() as server:
         lines = [f"Channel {channel} follows {mask_url(url)}."]
         if is_absent(lambda: server.get(channel_path(channel))):
@@ -144,6 +171,12 @@ def set_mirror(
     retries: Retries = None,
     connections: Connections = None,
     bytes_per_second: Bandwidth = None,
+    mode: ModeOption = None,
+    newest: Newest = None,
+    is_in_use: InUse = None,
+    cron: Cron = None,
+    timezone: Timezone = None,
+    jitter_s: Jitter = None,
     as_json: AsJson = False,
 ) -> None:
     """Change what is given, and leave the rest."""
@@ -154,7 +187,8 @@ def set_mirror(
     body: dict[str, Any] = {"name": new_name} if new_name else {}
     body |= {"urls": urls} if urls else {}
     body |= {"subdirs": None if subdirs == ["all"] else subdirs} if subdirs else {}
-    body |= {"settings": {"network": network}} if network else {}
+    settings = _sections(network, mode, newest, is_in_use, cron, timezone, jitter_s)
+    body |= {"settings": settings} if settings else {}
     if not body:
         raise typer.BadParameter("Say what to change.")
     with Output(as_json=as_json) as out, connected() as server:
@@ -189,11 +223,13 @@ def sync(
             out.show(job, [f"Sync of {channel} is job {job['id']}."])
             return
         job = wait_for(server, job["id"], out)
+        fetch = wait_for(server, job["result"]["fetch"], out) if (job["result"] or {}).get("fetch") else None
         if job["state"] == "done" or as_json:
-            out.show(job, [f"Synced {channel}.", *_outcomes(job)])
-        if job["state"] != "done":
-            out.note(job["failure"] or f"Job {job['id']} is {job['state']}.")
-            raise typer.Exit(1)
+            shown = job if fetch is None else {**job, "fetch": fetch}
+            out.show(shown, [f"Synced {channel}.", *_outcomes(job), *_fetched(fetch)])
+        insist_done(job, out)
+        if fetch is not None:
+            insist_done(fetch, out)
 
 
 @app.command("test")
@@ -242,7 +278,7 @@ def wait_for(server: Server, job_id: str, out: Output) -> Any:
         task = progress.add_task("waiting", total=None)
         while True:
             job = server.get(f"jobs/{job_id}")
-            if job["ended_at"] is not None or job["state"] in {"done", "failed", "stopped"}:
+            if job["ended_at"] is not None or job["state"] in {"done", "failed", "paused", "stopped"}:
                 return job
             shown = job["progress"] or {}
             progress.update(
@@ -284,6 +320,25 @@ def _network(
     }
 
 
+def _sections(
+    network: dict[str, Any],
+    mode: str | None,
+    newest: int | None,
+    is_in_use: bool | None,
+    cron: str | None,
+    timezone: str | None,
+    jitter_s: int | None,
+) -> dict[str, Any]:
+    """The settings that the options give, by section."""
+    fetch = {"mode": mode, "newest": newest, "in_use": is_in_use}
+    schedule = {"cron": cron, "timezone": timezone, "jitter_seconds": jitter_s}
+    given = {"fetch": fetch, "schedule": schedule}
+    told = {
+        section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
+    }
+    return {section: values for section, values in {"network": network, **told}.items() if values}
+
+
 def _secret(given: str | None) -> str | None:
     """What an option says, or, for `-`, a line of standard input, which no list of processes shows."""
     return sys.stdin.readline().strip() if given == "-" else given
@@ -292,6 +347,18 @@ def _secret(given: str | None) -> str | None:
 def _warn(out: Output, mirror: Document, where: str = "") -> None:
     for warning in mirror["warnings"]:
         out.note(f"Warning: {where}{warning}")
+
+
+def insist_done(job: Document, out: Output) -> None:
+    """End the command with 1 unless the job did what it was asked for."""
+    if job["state"] != "done":
+        out.note(job["failure"] or f"Job {job['id']} is {job['state']}.")
+        raise typer.Exit(1)
+
+
+def _fetched(job: Document | None) -> list[str]:
+    result = (job or {}).get("result")
+    return [f"  {result['fetched']} files fetched, {result['bytes']} bytes"] if result else []
 
 
 def _outcomes(job: Document) -> list[str]:

@@ -199,6 +199,7 @@ source = Table(
     Column("sealed", String, nullable=True),
     Column("member_id", Key, ForeignKey("channel.id", ondelete="CASCADE"), nullable=True),
     Column("subdirs", JSON(none_as_null=True), nullable=True),
+    Column("next_run_at", Moment, nullable=True),
     Column("created_at", Moment, nullable=False),
     Index(None, "channel_id", "position"),
     Index(None, "member_id"),
@@ -228,6 +229,10 @@ source_subdir = Table(
     Column("checked_at", Moment, nullable=True),
     Column("synced_at", Moment, nullable=True),
     Column("failure", String, nullable=True),
+    # What `source_shard.filtered` came of: a digest of the filters; the files their solver added; those with signatures.
+    Column("filter_key", String, nullable=True),
+    Column("closure", Bytes, nullable=True),
+    Column("signed", Bytes, nullable=True),
     UniqueConstraint("source_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -239,6 +244,8 @@ source_shard = Table(
     Column("name", String, primary_key=True),
     Column("fingerprint", Bytes, nullable=False),
     Column("digest", Bytes, nullable=False),
+    # What the mirror's filters left of it: NULL is all of it, an empty value nothing.
+    Column("filtered", Bytes, nullable=True),
 )
 
 # An ordinary rowid table on SQLite: measured three times faster to fill than WITHOUT ROWID.
@@ -346,6 +353,29 @@ job_progress = Table(
     Column("job_id", String, primary_key=True),
     Column("body", JSON, nullable=False),
     Column("at", Moment, nullable=False),
+    Column("paused_at", Moment, nullable=True),
+)
+
+# What jobs said, the last lines of each.
+job_line = Table(
+    "job_line",
+    metadata,
+    _id(),
+    Column("job_id", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("text", String, nullable=False),
+    Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
+
+# Jobs workers on PostgreSQL say here that they live; on SQLite the lock in the data folder says it.
+job_executor = Table(
+    "job_executor",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("boot", String, nullable=False),
+    Column("beat_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
 )
 
 idempotency = Table(

@@ -86,6 +86,12 @@ class Flight:
         if self.error is not None:
             raise self.error
 
+    async def landed(self) -> None:
+        """Wait until it is kept. Raises what ended the flight before that."""
+        await self._until(lambda: self.has_landed)
+        if self.error is not None:
+            raise self.error
+
     async def size_bytes(self) -> int:
         """The artifact's size: the record's, or what arrived once it all did. Raises what ended the flight."""
         if self._wanted.size_bytes is not None:
@@ -260,6 +266,10 @@ class Flights:
         flight = Flight(wanted, addresses, self._store, self._landed)
         self._under_way[wanted.sha256] = (flight, asyncio.create_task(self._fly(wanted.sha256, flight)))
         return flight
+
+    def has(self, sha256: Sha256) -> bool:
+        """Whether the bytes are here already."""
+        return self._store.find(sha256) is not None
 
     async def close(self) -> None:
         """Wait for what is under way."""

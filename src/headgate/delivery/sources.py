@@ -7,7 +7,7 @@ The policy is asked first, so that bytes already here are held back as surely as
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -17,14 +17,19 @@ from sqlalchemy import select
 
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
-from headgate.channels.model import SourceKind
+from headgate.channels.model import Source, SourceKind
+from headgate.channels.modes import Mode
 from headgate.channels.routes import Routes
+from headgate.channels.shards import read_shards
+from headgate.channels.sources import read_offers
 from headgate.conda.names import Sha256
+from headgate.conda.shards import decode_stored
 from headgate.db import tables
 from headgate.db.engine import Database, insert
 from headgate.delivery.flights import Address, Flight, Flights
 from headgate.delivery.located import Located
 from headgate.http.client import Answer
+from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Refused, Unavailable
@@ -94,6 +99,34 @@ class FromUpstream:
         """The flight that brings it. Raises Unavailable `artifact-missing` when no upstream could."""
         return self._flights.join(wanted, await self._addresses(wanted))
 
+    async def elsewhere(self, wanted: Located) -> str | None:
+        """Where a client may be sent for it, by a mirror that redirects; None when it has to be delivered.
+
+        That is so when the bytes are here, when the way to the mirror has a secret, or is one that only we can go.
+        """
+        if not any(_is_redirecting(source) for source in wanted.channel.sources) or self._flights.has(wanted.sha256):
+            return None
+        source = await self._bringing(wanted)
+        if source is None or not _is_redirecting(source) or source.sealed is not None:
+            return None
+        found = await self._addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
+        url = found[0].url
+        return url if url.startswith(("http://", "https://")) and mask_url(url) == url else None
+
+    async def _bringing(self, wanted: Located) -> Source | None:
+        """The first mirror that lists these bytes under this name."""
+        name = wanted.artifact.name
+        async with self._database.read() as connection:
+            for source in wanted.channel.sources:
+                digest = (await read_offers(connection, source, wanted.subdir.name, [name])).get(name)
+                if digest is None:
+                    continue
+                listed = decode_stored((await read_shards(connection, [digest]))[digest])
+                record = listed.find(wanted.artifact.filename)
+                if record is not None and record.get("sha256") == bytes.fromhex(wanted.sha256):
+                    return source
+        return None
+
     async def range(self, wanted: Located, start: int, end: int) -> AsyncIterator[bytes] | None:
         """Bytes `start` to `end` (excluded) as the first upstream sends them, or None when it does not.
 
@@ -134,6 +167,10 @@ class FromUpstream:
             for route, base in routes
             for root in route.roots(wanted.subdir.name)
         ]
+
+
+def _is_redirecting(source: Source) -> bool:
+    return source.settings.fetch.mode is Mode.REDIRECT
 
 
 async def _pieces(answer: Answer, stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:

@@ -11,6 +11,13 @@ class SyncRequest(TypedDict):
     subdirs: list[str] | None
 
 
+class FetchRequest(TypedDict):
+    """Bring artifacts of a mirror here. `files` None: those its settings name, else every file of these names."""
+
+    channel: str
+    files: list[str] | None
+
+
 class PublishRequest(TypedDict):
     """Render a document of a subdir (`""`: of the whole channel)."""
 
@@ -24,3 +31,4 @@ class UpkeepRequest(TypedDict):
 
     shard_age_days: int
     blob_age_hours: int
+    history_days: int

@@ -10,6 +10,7 @@ from headgate.doors.api import (
     artifacts,
     authorities,
     channels,
+    filters,
     grants,
     groups,
     jobs,
@@ -77,7 +78,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, mirrors, channels):
+    for room in (uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (users, groups, roles, grants, access, tokens, authorities, jobs, me):
         app.include_router(room.router, prefix=PREFIX)

@@ -1,5 +1,7 @@
 """Mirrors: what a channel follows, how that stands, and syncs."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from headgate.channels.mirror_service import find_mirror
@@ -48,15 +50,13 @@ async def show_mirror(name: str, visit: Mirroring) -> MirrorAnswer:
 @router.put("/channels/{channel:path}/mirrors/{name}")
 async def replace_mirror(name: str, body: MirrorBody, visit: Mirroring, services: Services) -> MirrorAnswer:
     """Make a mirror what the body says; settings that it leaves out, and secrets that it shows as `•••`, stay."""
-    await services.core.mirrors.set(visit.actor, visit.channel.name, name, {"subdirs": None} | body.given())
-    return await _now(visit, services, body.name or name)
+    return await _change(visit, services, name, {"subdirs": None} | body.given())
 
 
 @router.patch("/channels/{channel:path}/mirrors/{name}")
 async def change_mirror(name: str, body: MirrorChange, visit: Mirroring, services: Services) -> MirrorAnswer:
     """Change what is given."""
-    await services.core.mirrors.set(visit.actor, visit.channel.name, name, body.given())
-    return await _now(visit, services, body.name or name)
+    return await _change(visit, services, name, body.given())
 
 
 @router.delete("/channels/{channel:path}/mirrors/{name}", status_code=204)
@@ -97,6 +97,17 @@ async def sync_mirror(visit: Mirroring, services: Services, body: SyncBody | Non
         find_mirror(visit.channel, wanted.mirror)
     job_id = await services.jobs.sync(visit.actor, visit.channel.name, subdirs, wanted.mirror)
     return JobAnswer.model_validate(await services.jobs.get_job(job_id))
+
+
+async def _change(visit: Mirroring, services: Services, name: str, given: dict[str, Any]) -> MirrorAnswer:
+    """Change a mirror; what takes effect through a sync alone, filters and files ahead, asks for one."""
+    before = find_mirror(visit.channel, name).settings
+    await services.core.mirrors.set(visit.actor, visit.channel.name, name, given)
+    answer = await _now(visit, services, given.get("name", name))
+    after = find_mirror(services.catalog.get(visit.channel.name), answer.name).settings
+    if (before.filters, before.fetch) != (after.filters, after.fetch):
+        await services.jobs.sync(visit.actor, visit.channel.name, mirror=answer.name)
+    return answer
 
 
 async def _now(visit: Mirroring, services: Services, name: str) -> MirrorAnswer:

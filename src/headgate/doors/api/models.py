@@ -129,7 +129,7 @@ class JobAnswer(BaseModel):
 
     id: str
     kind: str
-    state: str = Field(description="queued, running, done, failed or stopped.")
+    state: str = Field(description="queued, running, done, failed, paused or stopped.")
     request: Any
     actor: str | None
     result: Any
@@ -137,6 +137,21 @@ class JobAnswer(BaseModel):
     progress: dict[str, Any] | None
     created_at: datetime
     ended_at: datetime | None
+
+
+class JobLineAnswer(BaseModel):
+    """One line of what a job said."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    at: datetime
+    text: str
+
+
+class JobLogAnswer(BaseModel):
+    """The last lines of a job."""
+
+    lines: list[JobLineAnswer]
 
 
 class ProblemAnswer(BaseModel):

@@ -1,17 +1,21 @@
 """Bodies and answers about mirrors."""
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from headgate.channels.mirrors import Mirror, new
+from headgate.channels.modes import Mode
 from headgate.conda.names import Subdir
 from headgate.doors.api.models import Text, shown, taken
 from headgate.doors.api.models_network import RestingAnswer
 
 _NETWORK = {"proxy": "http://•••@proxy.example:3128", "ca": ["corporate"], "retries": 3}
+_SCHEDULE = {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}
+_FETCH = {"mode": "passive", "newest": 2}
+_FILTERS = {"exclude_specs": ["numpy <1.20"], "exclude_licenses": ["gpl3", "agpl"], "dedupe_conda_legacy": True}
 _MIRROR: dict[str, Any] = {
     "name": "main",
     "urls": ["https://conda.anaconda.org/conda-forge"],
@@ -43,12 +47,71 @@ class NetworkBody(BaseModel):
     bytes_per_second: int | None = Field(default=None, ge=1024, le=1 << 40, description="Received, per process.")
 
 
+class ScheduleBody(BaseModel):
+    """When a mirror is synced by itself. What is left out stays; null takes it back."""
+
+    model_config = taken(_SCHEDULE)
+
+    cron: Text | None = Field(default=None, description="Five fields, as crontab has them; empty: never by itself.")
+    timezone: Text | None = Field(default=None, description="Where the hours of `cron` are: `Europe/Berlin`.")
+    jitter_seconds: int | None = Field(
+        default=None, ge=0, le=86400, description="Up to so much later, always by the same amount; 60 unless set."
+    )
+
+
+class FetchBody(BaseModel):
+    """When a mirror's files come here. What is left out stays; null takes it back."""
+
+    model_config = taken(_FETCH)
+
+    mode: Mode | None = Field(
+        default=None, description="active: after each sync; passive: when asked for; redirect: never, clients go there."
+    )
+    newest: int | None = Field(
+        default=None, ge=0, le=1000, description="Passive: so many of the newest versions of each package ahead."
+    )
+    in_use: StrictBool | None = Field(
+        default=None, description="Passive: the newest of those packages ahead that a file is here of."
+    )
+
+
+Words = Annotated[list[Text], Field(max_length=10_000)]
+
+
+class FilterBody(BaseModel):
+    """Which records of a mirror are passed on. What is left out stays; null takes it back."""
+
+    model_config = taken(_FILTERS)
+
+    only_specs: Words | None = Field(default=None, description="Match specs: nothing else, but for dependencies.")
+    include_dependencies: StrictBool | None = Field(
+        default=None, description="With only_specs: also what a solver needs to install each of them."
+    )
+    exclude_specs: Words | None = Field(default=None, description="Match specs that are not passed on.")
+    include_specs: Words | None = Field(default=None, description="Exceptions from exclude_specs.")
+    include_licenses: Words | None = Field(default=None, description="Licences or families: nothing else.")
+    exclude_licenses: Words | None = Field(default=None, description="Licences or families that are not passed on.")
+    date_from: date | None = Field(default=None, description="Built on this day (UTC) or later.")
+    date_to: date | None = Field(default=None, description="Built on this day (UTC) or earlier.")
+    dedupe_conda_legacy: StrictBool | None = Field(
+        default=None, description="No `.tar.bz2` beside the same package as `.conda`."
+    )
+    only_signed: StrictBool | None = Field(default=None, description="Only what carries a signature or attestation.")
+    cve_score_threshold: float | None = Field(default=None, description="Needs advisories: refused for now.")
+    cve_score_exceptions: Words | None = Field(default=None, description="Needs advisories: refused for now.")
+    exclude_non_curated_cve: StrictBool | None = Field(default=None, description="Needs advisories: refused for now.")
+    exclude_cve_statuses: Words | None = Field(default=None, description="Needs advisories: refused for now.")
+
+
 class MirrorSettingsBody(BaseModel):
     """Settings of a mirror, in sections; a section left out stays, null takes all of it back."""
 
     model_config = taken({"network": _NETWORK})
 
     network: NetworkBody | None = None
+    schedule: ScheduleBody | None = None
+    fetch: FetchBody | None = None
+    filters: FilterBody | None = None
 
 
 class MirrorChange(BaseModel):
@@ -93,12 +156,13 @@ class MirrorBody(MirrorChange):
 class MirrorAnswer(BaseModel):
     """A mirror; secrets are shown as `•••`."""
 
-    model_config = shown(_MIRROR | {"warnings": []})
+    model_config = shown(_MIRROR | {"next_run_at": None, "warnings": []})
 
     name: str
     urls: list[str]
     subdirs: list[str] | None
     settings: dict[str, Any]
+    next_run_at: datetime | None = Field(description="When it is synced by itself for the next time.")
     warnings: list[str] = Field(description="What is dangerous about its settings.")
 
 
@@ -130,6 +194,59 @@ class StandingAnswer(BaseModel):
 
     channel: str
     mirrors: list[MirrorStatusAnswer]
+
+
+class FetchRequestBody(BaseModel):
+    """Which files to fetch now."""
+
+    model_config = taken({}, {"text": "https://conda.anaconda.org/conda-forge/noarch/six-1.17.0-pyhd8ed1ab_0.conda"})
+
+    text: str | None = Field(
+        default=None,
+        max_length=8 << 20,
+        description="A lock file or list: every package file that it names. null: what the mirrors' settings want.",
+    )
+
+
+class DryRunBody(FilterBody):
+    """Filters to try: how they differ from what is set."""
+
+    subdirs: list[Text] | None = Field(default=None, max_length=100, description="As if only these were followed.")
+
+
+class FilterCountAnswer(BaseModel):
+    """What one filter holds back."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    cause: str
+    records: int
+    size_bytes: int
+
+
+class DryRunAnswer(BaseModel):
+    """What filters would do to what is stored of a mirror."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    records: int = Field(description="All that the upstream has.")
+    size_bytes: int
+    passed_records: int
+    passed_bytes: int
+    dependencies: int = Field(description="Of those that pass, how many do as dependencies alone.")
+    held_back: list[FilterCountAnswer]
+    sentences: list[str] = Field(description="What cannot be installed from what passes.")
+
+
+class HeldBackAnswer(BaseModel):
+    """One record that the filters hold back, and why."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    subdir: str
+    filename: str
+    cause: str
+    reason: str
 
 
 class SyncBody(BaseModel):

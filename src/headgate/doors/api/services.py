@@ -14,6 +14,7 @@ from headgate.db.snapshots import Snapshots
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class ApiCore(Protocol):
@@ -22,6 +23,10 @@ class ApiCore(Protocol):
     @property
     def database(self) -> Database:
         """Where everything but bytes is kept."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
 
     @property
     def channels(self) -> ChannelService:
