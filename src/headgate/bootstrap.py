@@ -5,7 +5,8 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from headgate.access.service import AccessService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.channels import authorities
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
@@ -32,7 +35,9 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
-from headgate.http.client import Outgoing
+from headgate.http.breakers import Breakers
+from headgate.http.network import DIRECT, Network
+from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
@@ -63,12 +68,21 @@ def open_place(root: Path) -> Place:
     return Place(folder, settings, url, url)
 
 
-def open_outgoing(settings: Settings) -> Outgoing:
-    """The client for outgoing requests."""
-    return Outgoing(
-        file_roots=settings.upstream.file_roots,
+def network_of(settings: Settings, environment: Mapping[str, str]) -> Network:
+    """How requests leave unless a mirror says otherwise."""
+    chosen = settings.network
+    if chosen.proxy is None:
+        proxies = Proxies.of_environment(environment)
+    elif chosen.proxy == DIRECT:
+        proxies = Proxies()
+    else:
+        proxies = Proxies(chosen.proxy, chosen.proxy, chosen.no_proxy)
+    return Network(
+        proxies=proxies,
         connect_timeout_s=settings.upstream.connect_timeout_seconds,
         stall_timeout_s=settings.upstream.stall_timeout_seconds,
+        retries=chosen.retries,
+        connections=chosen.connections,
     )
 
 
@@ -79,7 +93,9 @@ def open_sealer(place: Place) -> Sealer:
 
 def open_routes(place: Place) -> Routes:
     """The ways to the mirrors."""
-    return Routes(open_outgoing(place.settings), open_sealer(place))
+    settings = place.settings
+    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,7 @@ class Core:
     store: BlobStore
     channels: ChannelService
     mirrors: MirrorService
+    authorities: AuthorityService
     access: AccessService
 
 
@@ -105,6 +122,7 @@ def build_core(place: Place) -> Core:
         store=BlobStore(place.folder),
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
+        authorities=AuthorityService(database),
         access=AccessService(database, secret),
     )
 
@@ -168,6 +186,7 @@ def build_services(place: Place) -> Services:
     snapshots.follow("access", authenticator.load)
     maps, shards = Maps(database), ShardCache(database)
     routes = open_routes(place)
+    snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)

@@ -9,6 +9,7 @@ from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
+from tests.certificates import certificate_pem
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -32,6 +33,14 @@ ROUTES: list[tuple[str, int, object]] = [
     ("PUT /channels/outer/world/mirrors/main", 200, {"urls": ["https://other.example/x"]}),
     ("PATCH /channels/outer/world/mirrors/main", 200, {"subdirs": ["noarch"]}),
     ("DELETE /channels/outer/world/mirrors/main", 204, None),
+    ("POST /channels/outer/world/mirrors/main/test", 200, None),
+    ("GET /network", 200, None),
+    ("GET /ca", 200, None),
+    ("POST /ca", 201, {"name": "corporate", "certificates": certificate_pem()}),
+    ("DELETE /ca/spare", 204, None),
+    ("POST /channels/outer/world/mirrors/main/filters/dry-run", 200, {"exclude_specs": ["numpy"]}),
+    ("GET /channels/outer/world/mirrors/main/filtered", 200, None),
+    ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
@@ -94,6 +103,8 @@ async def fill(services: Services) -> None:
     access = services.core.access
     await access.groups.create("test", "Developers")
     await access.groups.add("test", "Developers", user="ada")
+    spare = certificate_pem().encode()
+    await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
     await services.snapshots.reload()

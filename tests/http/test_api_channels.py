@@ -150,7 +150,14 @@ async def test_artifacts_and_revisions_come_in_pages(callers: Callers, hosted: s
 
 async def test_mirror_says_how_it_stands(callers: Callers, mirror: str, hosted: str) -> None:
     shown = await callers.admin.get(f"/channels/{mirror}/mirror")
-    standing = {"name": "main", "urls": [HIDDEN_URL], "subdirs": ["noarch"], "warnings": [], "status": []}
+    standing = {
+        "name": "main",
+        "urls": [HIDDEN_URL],
+        "subdirs": ["noarch"],
+        "warnings": [],
+        "resting": [],
+        "status": [],
+    }
     assert shown.json() == {"channel": mirror, "mirrors": [standing]}
     for method, noun in [("GET", "mirror"), ("POST", "sync")]:
         refused = await callers.admin.request(method, f"/channels/{hosted}/{noun}")

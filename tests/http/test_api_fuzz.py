@@ -20,6 +20,7 @@ from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
 from headgate.doors.api.app import PREFIX, build_api
+from tests.certificates import certificate_pem
 from tests.conftest import migrated_place
 
 _EXAMPLES = 25
@@ -62,6 +63,7 @@ class _Served:
         await core.channels.create("test", ChannelName("team"), ChannelKind.HOSTED)
         mirrors = [Mirror(None, ("https://conda.example/main",))]
         await core.channels.create("test", ChannelName("outer/world"), ChannelKind.MIRROR, mirrors=mirrors)
+        await core.authorities.add("test", "grace", certificate_pem().encode(), is_everywhere=False)
 
 
 @pytest.fixture

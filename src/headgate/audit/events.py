@@ -18,6 +18,8 @@ class Action(StrEnum):
     ARTIFACT_UNYANK = "artifact:unyank"
     ARTIFACT_UPLOAD = "artifact:upload"
     ARTIFACT_YANK = "artifact:yank"
+    CA_ADD = "ca:add"
+    CA_REMOVE = "ca:remove"
     CHANNEL_CREATE = "channel:create"
     CHANNEL_DELETE = "channel:delete"
     CHANNEL_PATCH = "channel:patch"

@@ -9,6 +9,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.audit.events import Action, record
+from headgate.channels.authorities import check_known
 from headgate.channels.catalog import TOPIC, get_channel
 from headgate.channels.mirrors import FIRST_NAME, Mirror, changed, check, complete, differing, hide
 from headgate.channels.model import Channel, ChannelKind, Source, SourceKind
@@ -51,6 +52,7 @@ class MirrorService:
             old = mirror_of(source)
             wanted = changed(old, complete(old, source.sealed, self._sealer), given)
             _check_new(channel, wanted, source, self._sealer)
+            await check_known(connection, wanted.settings.network.ca)
             shown, sealed = hide(wanted, self._sealer)
             chosen = tables.source.c.id == source.id
             values = _row(shown, sealed)
@@ -110,6 +112,7 @@ async def follow(connection: AsyncConnection, sealer: Sealer, actor: str, name: 
         raise Conflict("kind-unfit", f"Channel {name} is {channel.kind}; only those of kind mirror have mirrors.")
     chosen = mirror.name or _free_name(channel)
     _check_new(channel, replace(mirror, name=chosen), None, sealer)
+    await check_known(connection, mirror.settings.network.ca)
     shown, sealed = hide(replace(mirror, name=chosen), sealer)
     await add_source(
         connection, channel.id, SourceKind.UPSTREAM, next_run_at=next_run(name, shown), **_row(shown, sealed)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,7 +20,7 @@ from headgate.channels.schedules import ScheduleSettings
 from headgate.conda.names import Subdir
 from headgate.db.sealing import Sealer
 from headgate.http.masking import HIDDEN, mask_url
-from headgate.http.network import SECRETS, NetworkSettings, conceal, reveal
+from headgate.http.network import SECRETS, NetworkSettings, check_network, conceal, reveal
 from headgate.kernel.errors import Invalid
 
 PURPOSE = "mirror"
@@ -97,6 +98,7 @@ def changed(shown: Mirror, whole: Mirror, given: Mapping[str, Any]) -> Mirror:
         settings=msgspec.structs.replace(settings, network=network),
     )
     check(wanted)
+    _check_bearer(whole, wanted)
     return wanted
 
 
@@ -128,6 +130,7 @@ def check(mirror: Mirror) -> None:
             "mirror-name-invalid",
             f"{mirror.name!r} is not a mirror's name: up to 64 lower-case letters, digits, `_`, `.`, `-`.",
         )
+    check_network(mirror.settings.network)
     if not mirror.urls:
         raise Invalid("url-invalid", "A mirror needs at least one URL.")
     for url in mirror.urls:
@@ -155,6 +158,23 @@ def _restored(given: NetworkSettings, shown: NetworkSettings, whole: NetworkSett
         if (value := getattr(given, name)) is not None
     }
     return msgspec.structs.replace(given, **changes)
+
+
+def _check_bearer(old: Mirror, wanted: Mirror) -> None:
+    """A token is sent to every URL, so one that is kept must not be led to a host it was not given for."""
+    token = wanted.settings.network.bearer_token
+    if token is None or token != old.settings.network.bearer_token:
+        return
+    strange = {_origin(url) for url in wanted.urls} - {_origin(url) for url in old.urls}
+    if strange:
+        raise Invalid(
+            "secret-hidden", f"The bearer token was given for other hosts than {min(strange)}. Give it again, or null."
+        )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
 
 
 def _kept(given: str, shown: Sequence[str | None], whole: Sequence[str | None]) -> str:

@@ -170,10 +170,11 @@ def _skewed(sentence: str) -> Finding:
 
 
 async def _upstreams(core: Core) -> AsyncIterator[Finding]:
-    async with core.database.read() as connection:
-        channels = await read_channels(connection)
     routes = open_routes(core.place)
     try:
+        async with core.database.read() as connection:
+            channels = await read_channels(connection)
+            await routes.load(connection)
         for channel in channels:
             for source in channel.sources:
                 if source.kind is SourceKind.UPSTREAM:

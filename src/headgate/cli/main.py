@@ -7,6 +7,7 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    ca,
     channel,
     doctor,
     grant,
@@ -14,6 +15,7 @@ from headgate.cli import (
     init,
     job,
     mirror_filters,
+    network,
     promote,
     role,
     serve,
@@ -59,6 +61,8 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(channel.app, name="channel")
+app.add_typer(ca.app, name="ca")
+app.add_typer(network.app, name="network")
 app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")

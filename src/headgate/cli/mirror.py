@@ -232,6 +232,21 @@ def sync(
             insist_done(fetch, out)
 
 
+@app.command("test")
+def try_mirror(channel: Channel, name: Name, as_json: AsJson = False) -> None:
+    """Try the way to a mirror step by step; 1 when none of its URLs works."""
+    with Output(as_json=as_json) as out, connected() as server:
+        found = server.post(channel_path(channel, "mirrors", name, "test"))
+        _warn(out, found)
+        lines = []
+        for trial in found["trials"]:
+            lines += [trial["url"], *(f"  {one['step']:12}{one['state']:9}{one['sentence']}" for one in trial["steps"])]
+            lines.append(trial["sentence"])
+        out.show(found, lines)
+        if not found["is_good"]:
+            raise typer.Exit(1)
+
+
 @app.command("status")
 def show_status(
     channel: Annotated[str | None, typer.Argument(metavar="[CHANNEL]", help="One channel; without it, all.")] = None,

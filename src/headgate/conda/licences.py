@@ -31,7 +31,7 @@ _PATTERNS: Final = tuple(
         (r"^(none|unknown|)$", "none"),
     )
 )
-_TOKENS: Final = re.compile(r"\s*(\(|\)|\||&|\band\b|\bor\b)\s*", re.IGNORECASE)
+_TOKENS: Final = re.compile(r"\s*(\(|\)|\||&|(?<![\w-])(?:and|or)(?![\w-]))\s*", re.IGNORECASE)
 # "or later" is part of a licence's name, not a choice between two; an exception belongs to its licence.
 _OR_LATER: Final = re.compile(r"\s+or\s+(later|newer|any later version|above)\b", re.IGNORECASE)
 _VERSION: Final = re.compile(r"\(\s*([<>=!~0-9., ]+)\s*\)")

@@ -206,6 +206,7 @@ source = Table(
     sqlite_autoincrement=True,
 )
 
+# Certificates, in PEM, that are trusted where a mirror names the bundle, or everywhere.
 ca_bundle = Table(
     "ca_bundle",
     metadata,

@@ -3,12 +3,17 @@
 as given --conceal--> shown (`•••` where a secret was) + secrets --reveal--> as given
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Final
 
 import msgspec
+from yarl import URL
 
+from headgate.http.certificates import check_client_certificate
 from headgate.http.masking import HIDDEN, mask_url
+from headgate.http.proxies import Proxies
+from headgate.kernel.errors import Invalid
 
 DIRECT: Final = "direct"
 UNVERIFIED: Final = (
@@ -49,6 +54,80 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def warnings(self) -> list[str]:
         """What is dangerous about them, in sentences."""
         return [] if self.verify else [UNVERIFIED]
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How requests leave, with everything looked up: equal values may share their connections."""
+
+    proxies: Proxies = Proxies()  # noqa: RUF009 - it is frozen
+    authorities: tuple[str, ...] = ()
+    """PEM texts that are trusted besides the system's."""
+    is_verifying: bool = True
+    client_certificate: str | None = field(default=None, repr=False)
+    """PEM certificate and key."""
+    bearer_token: str | None = field(default=None, repr=False)
+    connect_timeout_s: float = 10
+    stall_timeout_s: float = 60
+    retries: int = 0
+    connections: int = 100
+    bytes_per_second: int | None = None
+    owner: int = 0
+    """The mirror whose own limits these are; 0: they are shared."""
+
+    def of_mirror(self, settings: NetworkSettings, authorities: Sequence[str], owner: int) -> "Network":
+        """What becomes of the server's own network by a mirror's settings."""
+        has_limits = settings.connections is not None or settings.bytes_per_second is not None
+        given: dict[str, Any] = {
+            "connect_timeout_s": settings.connect_timeout_seconds,
+            "stall_timeout_s": settings.stall_timeout_seconds,
+            "retries": settings.retries,
+            "connections": settings.connections,
+            "bytes_per_second": settings.bytes_per_second,
+        }
+        client = (settings.client_certificate or "") + "\n" + (settings.client_key or "")
+        return replace(
+            self,
+            proxies=_proxies(self.proxies, settings),
+            authorities=(*self.authorities, *authorities),
+            is_verifying=settings.verify,
+            client_certificate=client if settings.client_key else None,
+            bearer_token=settings.bearer_token,
+            owner=owner if has_limits else 0,
+            **{key: value for key, value in given.items() if value is not None},
+        )
+
+
+def _proxies(own: Proxies, settings: NetworkSettings) -> Proxies:
+    if settings.proxy == DIRECT:
+        return Proxies()
+    if settings.proxy is None:
+        return own if settings.no_proxy is None else own.sparing(settings.no_proxy)
+    return Proxies(settings.proxy, settings.proxy, own.no_proxy if settings.no_proxy is None else settings.no_proxy)
+
+
+def check_network(settings: NetworkSettings) -> None:
+    """Raises Invalid `proxy-invalid` or `certificate-invalid`."""
+    if settings.proxy is not None:
+        check_proxy(settings.proxy)
+    check_client_certificate(settings.client_certificate, settings.client_key)
+
+
+def check_proxy(proxy: str) -> None:
+    """Raises Invalid `proxy-invalid` unless it is the URL of an http or https proxy, or `direct`."""
+    if proxy == DIRECT:
+        return
+    try:
+        url = URL(proxy)
+        is_proxy = url.scheme in {"http", "https"} and bool(url.host) and url.path in {"", "/"} and url.port is not None
+    except ValueError:
+        is_proxy = False
+    if not is_proxy:
+        raise Invalid(
+            "proxy-invalid",
+            f"{mask_url(proxy)} is not a proxy: write http://host:port or http://user:password@host:port, with special "
+            "characters percent-encoded.",
+        )
 
 
 SECRETS: Final = ("proxy", "client_key", "bearer_token")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 # queue     what runs there                  at once   looked at every
 # publish   documents somebody waits for     2         0.15 s
-# sync      mirrors                          2         0.25 s
-# fetch     artifacts ahead                  2         0.5 s
-# promote   what a person decided on         2         0.25 s
+# sync      mirrors                          2         0.3 s
+# promote   what a person decided on         2         0.3 s
+# fetch     artifacts ahead                  2         2 s
 # upkeep    clean-up                         1         5 s
-PUBLISH, SYNC, FETCH, PROMOTE, UPKEEP = "publish", "sync", "fetch", "promote", "upkeep"
-QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (FETCH, 2, 0.5), (PROMOTE, 2, 0.25), (UPKEEP, 1, 5.0))
+PUBLISH, SYNC, PROMOTE, FETCH, UPKEEP = "publish", "sync", "promote", "fetch", "upkeep"
+QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.3), (PROMOTE, 2, 0.3), (FETCH, 2, 2.0), (UPKEEP, 1, 5.0))
 
 
 @dataclass(frozen=True, slots=True)

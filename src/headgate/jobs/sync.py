@@ -144,6 +144,8 @@ class SyncJobs(DBOSConfiguredInstance):
 
     def _reader(self, source: Source, subdir: Subdir) -> MirrorReader:
         route = self._routes.of(source)
+        for warning in source.settings.warnings():
+            log.warning("mirror_unsafe", mirror=source.name, urls=source.urls, reason=warning)
         readers = [
             UpstreamReader(route.outgoing, url, subdir, self._scratch, concurrency=_SHARDS_AT_ONCE, budget=self._budget)
             for url in route.urls
@@ -152,6 +154,7 @@ class SyncJobs(DBOSConfiguredInstance):
 
     async def _channel(self, name: str) -> Channel:
         async with self._database.read() as connection:
+            await self._routes.load(connection)
             return await get_channel(connection, name)
 
 

@@ -15,6 +15,7 @@ from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
 from headgate.delivery.flights import Address, Flights
 from headgate.delivery.located import Located
 from headgate.http.client import Outgoing
+from headgate.http.network import Network
 from headgate.kernel.errors import HeadgateError
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
@@ -36,7 +37,7 @@ class Upstream:
 
     def __init__(self):
         self.body = BODY
-        self.outgoing = Outgoing(stall_timeout_s=5)
+        self.outgoing = Outgoing(Network(stall_timeout_s=5))
         self.address = Address("", "", self.outgoing)
         self.requests = 0
         self.cut_after = None

@@ -8,6 +8,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from headgate.doors.api import (
     access,
     artifacts,
+    authorities,
     channels,
     filters,
     grants,
@@ -80,6 +81,6 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, promotions, me):
+    for room in (users, groups, roles, grants, access, tokens, authorities, jobs, promotions, me):
         app.include_router(room.router, prefix=PREFIX)
     return app

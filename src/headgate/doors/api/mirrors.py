@@ -19,8 +19,10 @@ from headgate.doors.api.models_mirrors import (
     StandingAnswer,
     SyncBody,
 )
+from headgate.doors.api.models_network import RestingAnswer, TrialAnswer, TrialsAnswer
 from headgate.doors.api.paging import Listing
 from headgate.intake.status import MirrorStatus, mirror_status, require_mirror
+from headgate.intake.trial import try_mirror
 
 router = APIRouter(tags=["mirrors"], route_class=IdempotentRoute)
 
@@ -64,11 +66,25 @@ async def remove_mirror(name: str, visit: Mirroring, services: Services) -> None
     await services.snapshots.reload()
 
 
+@router.post("/channels/{channel:path}/mirrors/{name}/test")
+async def test_mirror(name: str, visit: Mirroring, services: Services) -> TrialsAnswer:
+    """Try each URL of a mirror: name, proxy, TLS, credentials, repodata, one package's head."""
+    source = find_mirror(visit.channel, name)
+    trials = await try_mirror(services.routes, source)
+    return TrialsAnswer(
+        channel=visit.channel.name,
+        mirror=name,
+        is_good=any(trial.is_good for trial in trials),
+        warnings=source.settings.warnings(),
+        trials=[TrialAnswer.model_validate(trial) for trial in trials],
+    )
+
+
 @router.get("/channels/{channel:path}/mirror")
 async def show_standing(visit: Reading, services: Services) -> StandingAnswer:
     """How each mirror of a channel stands, subdir by subdir."""
     found = await mirror_status(services.core.database, visit.channel)
-    return StandingAnswer(channel=visit.channel.name, mirrors=[_standing(one) for one in found])
+    return StandingAnswer(channel=visit.channel.name, mirrors=[_standing(one, services) for one in found])
 
 
 @router.post("/channels/{channel:path}/sync", status_code=202)
@@ -103,13 +119,14 @@ def _shown(source: Source) -> MirrorAnswer:
     return MirrorAnswer.model_validate(source.as_json() | {"warnings": source.settings.warnings()})
 
 
-def _standing(mirror: MirrorStatus) -> MirrorStatusAnswer:
+def _standing(mirror: MirrorStatus, services: Services) -> MirrorStatusAnswer:
     source = mirror.source
     return MirrorStatusAnswer(
         name=source.name or "",
         urls=list(source.urls),
         subdirs=None if source.subdirs is None else list(source.subdirs),
         warnings=source.settings.warnings(),
+        resting=[RestingAnswer.model_validate(one) for one in services.routes.resting(source)],
         status=[
             MirrorSubdirAnswer(
                 name=one.subdir,

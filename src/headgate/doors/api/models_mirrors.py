@@ -10,6 +10,7 @@ from headgate.channels.mirrors import Mirror, new
 from headgate.channels.modes import Mode
 from headgate.conda.names import Subdir
 from headgate.doors.api.models import Text, shown, taken
+from headgate.doors.api.models_network import RestingAnswer
 
 _NETWORK = {"proxy": "http://•••@proxy.example:3128", "ca": ["corporate"], "retries": 3}
 _SCHEDULE = {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}
@@ -184,6 +185,7 @@ class MirrorStatusAnswer(BaseModel):
     urls: list[str]
     subdirs: list[str] | None
     warnings: list[str]
+    resting: list[RestingAnswer] = Field(description="Its hosts that the web worker which answers leaves alone.")
     status: list[MirrorSubdirAnswer]
 
 

@@ -6,8 +6,10 @@ from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.mirror_service import MirrorService
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -38,6 +40,10 @@ class ApiCore(Protocol):
         """Writes mirrors."""
 
     @property
+    def authorities(self) -> AuthorityService:
+        """Writes CA bundles."""
+
+    @property
     def access(self) -> AccessService:
         """Writes users and tokens."""
 
@@ -60,6 +66,10 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
 
     @property
     def jobs(self) -> JobService:
