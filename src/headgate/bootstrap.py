@@ -11,7 +11,14 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
+from headgate.access.ldap.signin import LdapSignIn
+from headgate.access.ldap.store import TOPIC as LDAP
+from headgate.access.ldap.store import LdapDirectories
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
 from headgate.channels.catalog import TOPIC, Catalog
@@ -73,13 +80,21 @@ class Core:
     store: BlobStore
     channels: ChannelService
     access: AccessService
+    ldap: LdapService
 
 
 def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), AccessService(database, secret))
+    return Core(
+        place,
+        database,
+        BlobStore(place.folder),
+        ChannelService(database),
+        AccessService(database, secret),
+        LdapService(database, secret),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -101,6 +116,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    ldap: LdapClient
+    ldap_examiner: LdapExaminer
     maps: Maps
     shards: ShardCache
     jobs: JobService
@@ -120,6 +137,7 @@ class Services:
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
+        self.ldap.close()
         await self.flights.close()
         await self.outgoing.close()
         await asyncio.to_thread(self.jobs.close)
@@ -133,9 +151,9 @@ def build_services(place: Place) -> Services:
     database, store, settings = core.database, core.store, place.settings
     watch = watch_of(database)
     snapshots, catalog = Snapshots(database, watch), Catalog()
-    authenticator = Authenticator(load_secret(place.folder.secret))
     snapshots.follow(TOPIC, catalog.load)
-    snapshots.follow("access", authenticator.load)
+    ldap = LdapClient(load_secret(place.folder.secret))
+    authenticator = _build_authenticator(place, database, snapshots, ldap)
     maps, shards = Maps(database), ShardCache(database)
     outgoing = open_outgoing(settings)
     flights = Flights(outgoing, store, Landing(database, store))
@@ -153,6 +171,8 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        ldap=ldap,
+        ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
         shards=shards,
         jobs=JobService(open_client(place.jobs_url), database),
@@ -164,3 +184,13 @@ def build_services(place: Place) -> Services:
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
     )
+
+
+def _build_authenticator(place: Place, database: Database, snapshots: Snapshots, ldap: LdapClient) -> Authenticator:
+    """Passwords of ours first, then the directories in their order."""
+    authenticator, directories = Authenticator(load_secret(place.folder.secret)), LdapDirectories()
+    remember_s = place.settings.ldap.remember_minutes * 60
+    authenticator.ask_also(LdapSignIn(directories, ldap, ArrivalService(database), snapshots.reload, remember_s))
+    snapshots.follow(LDAP, directories.load)
+    snapshots.follow("access", authenticator.load)
+    return authenticator

@@ -100,6 +100,15 @@ class UpkeepSettings(_Section):
     interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
 
 
+class LdapSettings(_Section):
+    """How directories are followed; the directories themselves are in the database."""
+
+    sync_minutes: int = Field(default=60, ge=1, description="Time between two looks at who is in a directory.")
+    remember_minutes: float = Field(
+        default=5, ge=0, le=60, description="How long a good password is not asked for at its directory again."
+    )
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -125,6 +134,7 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     upload: UploadSettings = UploadSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    ldap: LdapSettings = LdapSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

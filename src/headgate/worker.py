@@ -4,8 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.sync import LdapSync
+from headgate.access.secrets import load_secret
 from headgate.bootstrap import Place, build_core, open_outgoing, open_place
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
@@ -24,13 +28,16 @@ async def work(place: Place) -> None:
     watch = watch_of(core.database)
     jobs = JobService(open_client(place.jobs_url), core.database)
     upkeep = place.settings.upkeep
-    plan = UpkeepPlan(upkeep.interval_hours * 3600, upkeep.shard_age_days, upkeep.blob_age_hours)
+    interval = timedelta(minutes=place.settings.ldap.sync_minutes)
+    plan = UpkeepPlan(upkeep.interval_hours * 3600, upkeep.shard_age_days, upkeep.blob_age_hours, interval)
+    ldap = LdapClient(load_secret(place.folder.secret))
     stop = asyncio.Event()
     _stop_on(stop)
     try:
-        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
+        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs, LdapSync(core.database, ldap))
         await run_worker(place.jobs_url, _EXECUTOR, parts, plan, stop)
     finally:
+        ldap.close()
         jobs.close()
         await outgoing.close()
         await watch.close()

@@ -156,6 +156,22 @@ grant = Table(
     sqlite_autoincrement=True,
 )
 
+# Asked in the order of `position`. `settings` holds no secret; the bind password is sealed.
+ldap_directory = Table(
+    "ldap_directory",
+    metadata,
+    _id(),
+    Column("name", String, nullable=False, unique=True),
+    Column("position", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("bind_password", String, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("checked_at", Moment, nullable=True),
+    Column("synced_at", Moment, nullable=True),
+    Column("failure", String, nullable=True),
+    sqlite_autoincrement=True,
+)
+
 token = Table(
     "token",
     metadata,

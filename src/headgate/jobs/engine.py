@@ -3,6 +3,7 @@
 queue     what runs there                  at once   looked at every
 publish   documents somebody waits for     2         0.15 s
 sync      mirrors                          2         0.25 s
+ldap      directories                      1         1 s
 upkeep    clean-up                         1         5 s
 """
 
@@ -18,8 +19,8 @@ APPLICATION = "headgate"
 STEPS_VERSION = "1"
 INSTANCE = "headgate"
 
-PUBLISH, SYNC, UPKEEP = "publish", "sync", "upkeep"
-_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (UPKEEP, 1, 5.0))
+PUBLISH, SYNC, LDAP, UPKEEP = "publish", "sync", "ldap", "upkeep"
+_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (LDAP, 1, 1.0), (UPKEEP, 1, 5.0))
 
 
 def _engine(url: URL) -> Engine:

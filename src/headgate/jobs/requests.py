@@ -10,6 +10,13 @@ class SyncRequest(TypedDict):
     subdirs: list[str] | None
 
 
+class LdapRequest(TypedDict):
+    """Follow an LDAP directory; `is_forced` disables leavers however many they are."""
+
+    directory: str
+    is_forced: bool
+
+
 class PublishRequest(TypedDict):
     """Render a document of a subdir (`""`: of the whole channel)."""
 

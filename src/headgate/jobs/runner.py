@@ -5,10 +5,12 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from dbos import DBOS
 
+from headgate.access.ldap.sync import LdapSync
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER, Renderer
 from headgate.channels.model import Channel
@@ -16,6 +18,7 @@ from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.http.client import Outgoing
 from headgate.jobs.engine import declare_queues, open_worker
+from headgate.jobs.ldap import LdapClock, LdapJobs
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.publish import PublishJobs
 from headgate.jobs.service import JobService
@@ -41,6 +44,7 @@ class WorkerParts:
     store: BlobStore
     outgoing: Outgoing
     jobs: JobService
+    ldap: LdapSync
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class UpkeepPlan:
     interval_s: float
     shard_age_days: int
     blob_age_hours: int
+    ldap_interval: timedelta
 
 
 async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
@@ -59,6 +64,7 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store)
+    LdapJobs(parts.ldap)
     DBOS.launch()
     _adopt_logs()
     await declare_queues()
@@ -84,6 +90,7 @@ async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -
     checked_at = time.monotonic()
     # Soon after a start, so that a server which is restarted every day is cleaned up at all.
     cleaned_at = checked_at - upkeep.interval_s + _FIRST_CLEAN_UP_S
+    ldap = LdapClock(parts.database, parts.jobs, upkeep.ldap_interval)
     while True:
         try:
             if time.monotonic() - checked_at > _CHECK_S:
@@ -97,6 +104,7 @@ async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -
             if time.monotonic() - cleaned_at > upkeep.interval_s:
                 cleaned_at = time.monotonic()
                 await parts.jobs.collect("headgate", upkeep.shard_age_days, upkeep.blob_age_hours)
+            await ldap.look()
         except HeadgateError as error:
             log.warning("look_failed", code=error.code, reason=error.message)
             seen = None

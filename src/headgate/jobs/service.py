@@ -16,8 +16,8 @@ from sqlalchemy import select
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, disk_errors
-from headgate.jobs.engine import INSTANCE, PUBLISH, SYNC, UPKEEP
-from headgate.jobs.requests import PublishRequest, SyncRequest, UpkeepRequest
+from headgate.jobs.engine import INSTANCE, LDAP, PUBLISH, SYNC, UPKEEP
+from headgate.jobs.requests import LdapRequest, PublishRequest, SyncRequest, UpkeepRequest
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
 
@@ -83,6 +83,12 @@ class JobService:
         """Ask for a clean-up; its job id."""
         request = UpkeepRequest(shard_age_days=shard_age_days, blob_age_hours=blob_age_hours)
         return await self._ask("collect-garbage", "UpkeepJobs", UPKEEP, "collect", actor, request)
+
+    async def sync_ldap(self, actor: str, directory: str, *, is_forced: bool = False) -> str:
+        """Ask for a sync of an LDAP directory; its job id. One already waiting or running is that one."""
+        request = LdapRequest(directory=directory, is_forced=is_forced)
+        same = f"ldap {directory} {is_forced}"
+        return await self._ask("sync-ldap", "LdapJobs", LDAP, same, actor, request)
 
     async def list_jobs(self, *, kind: str | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
         """The newest jobs first."""

@@ -12,6 +12,7 @@ from headgate.doors.api import (
     grants,
     groups,
     jobs,
+    ldap,
     me,
     revisions,
     roles,
@@ -78,6 +79,6 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (uploads, revisions, artifacts, upstreams, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (users, groups, roles, grants, access, ldap, tokens, jobs, me):
         app.include_router(room.router, prefix=PREFIX)
     return app
