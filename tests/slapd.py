@@ -162,6 +162,7 @@ class Slapd:
     def __init__(self, folder: Path, ldif: str) -> None:
         self.folder = folder
         self.authority = Authority()
+        self.host = "127.0.0.1"
         self.port, self.tls_port = free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
         # A copy: where AppArmor confines slapd to the system's folders, it goes by the program's path.
@@ -178,12 +179,12 @@ class Slapd:
     @property
     def url(self) -> str:
         """Where it speaks plainly, and StartTLS."""
-        return f"ldap://127.0.0.1:{self.port}"
+        return f"ldap://{self.host}:{self.port}"
 
     @property
     def tls_url(self) -> str:
         """Where it speaks TLS from the first byte."""
-        return f"ldaps://127.0.0.1:{self.tls_port}"
+        return f"ldaps://{self.host}:{self.tls_port}"
 
     @property
     def ca(self) -> str:
@@ -200,17 +201,10 @@ class Slapd:
         if self._process is not None:
             self.stop()
 
-    def start(self) -> None:
+    def start(self, *, tls: bool = True) -> None:
         """Start, and return when it answers."""
-        words = [
-            str(self.folder / "slapd"),
-            "-d",
-            "0",
-            "-f",
-            str(self.folder / "slapd.conf"),
-            "-h",
-            f"{self.url}/ {self.tls_url}/",
-        ]
+        urls = f"{self.url}/ {self.tls_url}/" if tls else f"{self.url}/"
+        words = [str(self.folder / "slapd"), "-d", "0", "-f", str(self.folder / "slapd.conf"), "-h", urls]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         give_up_at = time.monotonic() + 30
         while self._run("ldapwhoami").returncode != 0:

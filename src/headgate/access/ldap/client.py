@@ -34,6 +34,10 @@ def sealer_of(secret: bytes) -> Sealer:
     return Sealer(secret, _PURPOSE)
 
 
+class _Resting(Exception):
+    """The directory was found down a moment ago."""
+
+
 class LdapClient:
     """Opens sessions, bound as each directory says."""
 
@@ -41,6 +45,7 @@ class LdapClient:
         self._sealer = sealer_of(secret)
         self._threads = ThreadPoolExecutor(_AT_ONCE, "ldap")
         self._rest_s = rest_s
+        # Replaced, never changed: threads look at it.
         self._resting: dict[LdapDirectory, tuple[float, str]] = {}
 
     def close(self) -> None:
@@ -54,19 +59,19 @@ class LdapClient:
         servers are all down is not asked again for a few seconds, in which callers get the same error at once.
         """
         require_library()
-        until, why = self._resting.get(directory, (0.0, ""))
-        if time.monotonic() < until:
-            raise _unavailable(directory, why)
         try:
             found: T = await self.run(self._ask, directory, work)
+        except _Resting as error:
+            raise _unavailable(directory, str(error)) from None
         except Unreachable as error:
-            self._resting = {directory: (time.monotonic() + self._rest_s, str(error)), **self._live()}
+            self._resting = {**self._live(), directory: (time.monotonic() + self._rest_s, str(error))}
             log.warning("ldap_unavailable", directory=directory.name, reason=str(error))
             raise _unavailable(directory, str(error)) from None
         except Refusal as error:
             log.warning("ldap_refused", directory=directory.name, reason=str(error))
             raise Unavailable("ldap-refused", f"The directory {directory.name} refuses: {_sentence(error)}") from None
-        self._resting.pop(directory, None)
+        if directory in self._resting:
+            self._resting = {one: known for one, known in self._live().items() if one != directory}
         return found
 
     async def run(self, work: Callable[..., T], *arguments: object) -> T:
@@ -78,6 +83,9 @@ class LdapClient:
         return None if directory.bind_password is None else self._sealer.unseal(directory.bind_password)
 
     def _ask(self, directory: LdapDirectory, work: "Callable[[Session], T]") -> T:
+        known = self._live().get(directory)
+        if known is not None:
+            raise _Resting(known[1])
         failures = []
         for target in targets_of(directory.settings):
             try:

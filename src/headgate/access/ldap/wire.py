@@ -3,6 +3,7 @@
 TLS is Python's own: the library's way of comparing names predates it. Calls block, and end after the directory's timeouts.
 """
 
+import contextlib
 import ssl
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -101,10 +102,11 @@ class Session:
 
     def close(self) -> None:
         """Hang up; what the server thinks of that is of no interest."""
-        try:
+        with contextlib.suppress(LDAPException, OSError):
             self._connection.strategy.close()
-        except (LDAPException, OSError):
-            return
+        opened = self._connection.socket
+        if opened is not None:  # the library forgets it when connecting fails
+            opened.close()
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
