@@ -103,7 +103,7 @@ class UpkeepSettings(_Section):
 class LdapSettings(_Section):
     """How directories are followed; the directories themselves are in the database."""
 
-    sync_minutes: int = Field(default=60, ge=1, description="Time between two looks at who is in a directory.")
+    sync_minutes: float = Field(default=60, gt=0, description="Time between two looks at who is in a directory.")
     remember_minutes: float = Field(
         default=5, ge=0, le=60, description="How long a good password is not asked for at its directory again."
     )

@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -153,7 +153,7 @@ async def test_member_of_a_group_downloads_from_a_private_channel(
     grant = {"kind": "group", "principal": "Developers", "role": "downloader", "channel": hosted}
     assert (await callers.admin.post("/grants", json=grant)).status_code == 201
 
-    transport = httpx.ASGITransport(Application(services))
+    transport = httpx.ASGITransport(cast(Any, Application(services)))
     async with httpx.AsyncClient(transport=transport, base_url="http://headgate.test") as client:
 
         async def ask(headers: dict[str, str]) -> httpx.Response:

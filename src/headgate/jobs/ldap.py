@@ -15,7 +15,7 @@ from headgate.jobs.requests import LdapRequest
 from headgate.jobs.service import JobService
 from headgate.kernel import clock
 
-_LOOK_S = 15.0
+_LOOK_S = 5.0
 
 
 @DBOS.dbos_class()
