@@ -69,6 +69,18 @@ async def test_groups_by_login_hold_no_groups(corp: Slapd, client: LdapClient) -
     assert await paths(client, directory, "dora") == {"posix": ()}
 
 
+async def test_signs_of_filters_in_a_groups_name_mean_nothing(corp: Slapd, client: LdapClient) -> None:
+    corp.add(group("R&D (north)*", "dora") + group("all (e)", "group:R&D (north)*"))
+    assert await paths(client, made(corp), "dora") == {"R&D (north)*": (), "all (e)": ("R&D (north)*",)}
+
+
+async def test_matching_rule_may_do_the_comparing(corp: Slapd, client: LdapClient) -> None:
+    # As Active Directory's rule for chains is written; slapd has others.
+    by_rule = TEMPLATES["active-directory"].group_filter.replace("1.2.840.113556.1.4.1941", "2.5.13.1")
+    directory = made(corp, group_filter=by_rule.replace("=group)", "=groupOfNames)"), nested=False)
+    assert await paths(client, directory, "ada") == {"engineers": ()}
+
+
 class _Endless:
     """A directory in which every group is in another."""
 

@@ -62,6 +62,12 @@ async def test_bad_login_is_refused(services: Services, corp: Slapd, add: Add, n
     assert await services.core.access.users.list_users() == []
 
 
+async def test_signs_of_filters_in_a_login_are_only_signs(services: Services, corp: Slapd, add: Add) -> None:
+    await add(corp, name_attribute="sn")
+    corp.add(person("zed", "zed-secret", more="uid: z(e)d*\\\n"))
+    assert (await sign_in(services, "z(e)d*\\", "zed-secret")).name == "zed"
+
+
 async def test_empty_password_never_reaches_the_directory(services: Services, corp: Slapd, add: Add) -> None:
     await add(corp)
     corp.stop()
