@@ -5,7 +5,8 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,18 +22,26 @@ from headgate.access.ldap.store import TOPIC as LDAP
 from headgate.access.ldap.store import LdapDirectories
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.channels import authorities
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.mirrors import PURPOSE
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
-from headgate.http.client import Outgoing
+from headgate.http.breakers import Breakers
+from headgate.http.network import DIRECT, Network
+from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
@@ -62,13 +71,34 @@ def open_place(root: Path) -> Place:
     return Place(folder, settings, url, url)
 
 
-def open_outgoing(settings: Settings) -> Outgoing:
-    """The client for outgoing requests."""
-    return Outgoing(
-        file_roots=settings.upstream.file_roots,
+def network_of(settings: Settings, environment: Mapping[str, str]) -> Network:
+    """How requests leave unless a mirror says otherwise."""
+    chosen = settings.network
+    if chosen.proxy is None:
+        proxies = Proxies.of_environment(environment)
+    elif chosen.proxy == DIRECT:
+        proxies = Proxies()
+    else:
+        proxies = Proxies(chosen.proxy, chosen.proxy, chosen.no_proxy)
+    return Network(
+        proxies=proxies,
         connect_timeout_s=settings.upstream.connect_timeout_seconds,
         stall_timeout_s=settings.upstream.stall_timeout_seconds,
+        retries=chosen.retries,
+        connections=chosen.connections,
     )
+
+
+def open_sealer(place: Place) -> Sealer:
+    """What keeps the secrets of mirrors unreadable at rest."""
+    return Sealer(load_secret(place.folder.secret), PURPOSE)
+
+
+def open_routes(place: Place) -> Routes:
+    """The ways to the mirrors."""
+    settings = place.settings
+    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +109,8 @@ class Core:
     database: Database
     store: BlobStore
     channels: ChannelService
+    mirrors: MirrorService
+    authorities: AuthorityService
     access: AccessService
     ldap: LdapService
 
@@ -87,13 +119,16 @@ def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
+    sealer = open_sealer(place)
     return Core(
-        place,
-        database,
-        BlobStore(place.folder),
-        ChannelService(database),
-        AccessService(database, secret),
-        LdapService(database, secret),
+        place=place,
+        database=database,
+        store=BlobStore(place.folder),
+        channels=ChannelService(database, sealer),
+        mirrors=MirrorService(database, sealer),
+        authorities=AuthorityService(database),
+        access=AccessService(database, secret),
+        ldap=LdapService(database, secret),
     )
 
 
@@ -123,7 +158,7 @@ class Services:
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
-    outgoing: Outgoing
+    routes: Routes
     flights: Flights
     locator: Locator
     upstream: FromUpstream
@@ -139,7 +174,7 @@ class Services:
         """Let fetches under way finish, then close every connection."""
         self.ldap.close()
         await self.flights.close()
-        await self.outgoing.close()
+        await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.watch.close()
         await self.core.database.close()
@@ -155,9 +190,10 @@ def build_services(place: Place) -> Services:
     ldap = LdapClient(load_secret(place.folder.secret))
     authenticator = _build_authenticator(place, database, snapshots, ldap)
     maps, shards = Maps(database), ShardCache(database)
-    outgoing = open_outgoing(settings)
-    flights = Flights(outgoing, store, Landing(database, store))
-    upstream = FromUpstream(database, flights, outgoing)
+    routes = open_routes(place)
+    snapshots.follow(authorities.TOPIC, routes.load)
+    flights = Flights(store, Landing(database, store))
+    upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
     limits = ArchiveLimits(
         max_bytes=settings.upload.max_bytes,
@@ -178,7 +214,7 @@ def build_services(place: Place) -> Services:
         jobs=JobService(open_client(place.jobs_url), database),
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
-        outgoing=outgoing,
+        routes=routes,
         flights=flights,
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,

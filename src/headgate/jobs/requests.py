@@ -1,12 +1,13 @@
 """What jobs are asked to do, as they are written down: plain JSON values."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class SyncRequest(TypedDict):
-    """Follow the upstreams of a mirror. `subdirs` None: those its sources name, else every known one."""
+    """Follow the mirrors of a channel. `mirror` None: all. `subdirs` None: those they name, else every known one."""
 
     channel: str
+    mirror: NotRequired[str | None]
     subdirs: list[str] | None
 
 
@@ -15,6 +16,13 @@ class LdapRequest(TypedDict):
 
     directory: str
     is_forced: bool
+
+
+class FetchRequest(TypedDict):
+    """Bring artifacts of a mirror here. `files` None: those its settings name, else every file of these names."""
+
+    channel: str
+    files: list[str] | None
 
 
 class PublishRequest(TypedDict):
@@ -30,3 +38,4 @@ class UpkeepRequest(TypedDict):
 
     shard_age_days: int
     blob_age_hours: int
+    history_days: int

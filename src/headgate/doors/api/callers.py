@@ -92,6 +92,7 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
+NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
 
 

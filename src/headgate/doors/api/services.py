@@ -6,13 +6,17 @@ from headgate.access.authenticate import Authenticator
 from headgate.access.ldap.examination import LdapExaminer
 from headgate.access.ldap.service import LdapService
 from headgate.access.service import AccessService
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class ApiCore(Protocol):
@@ -23,8 +27,20 @@ class ApiCore(Protocol):
         """Where everything but bytes is kept."""
 
     @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
+
+    @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """Writes CA bundles."""
 
     @property
     def access(self) -> AccessService:
@@ -57,6 +73,10 @@ class ApiServices(Protocol):
     @property
     def ldap_examiner(self) -> LdapExaminer:
         """Tries LDAP directories out."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
 
     @property
     def jobs(self) -> JobService:
