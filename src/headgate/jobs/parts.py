@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from headgate.access.ldap.sync import LdapSync
 from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
@@ -18,3 +19,4 @@ class WorkerParts:
     store: BlobStore
     routes: Routes
     jobs: JobService
+    ldap: LdapSync

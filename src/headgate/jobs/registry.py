@@ -13,6 +13,7 @@ from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.jobs.fetch import FetchJobs
+from headgate.jobs.ldap import LdapJobs
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.promote import PromoteJobs
 from headgate.jobs.publish import PublishJobs
@@ -31,6 +32,7 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     FetchJobs(parts.database, parts.store, landing, delivery)
     PromoteJobs(parts.database, PromotionService(parts.database, parts.store), _bringer(parts, delivery))
     PublishJobs(Renderer(parts.database, parts.store))
+    LdapJobs(parts.ldap)
     UpkeepJobs(parts.database, parts.store, parts.jobs)
     return flights.close
 

@@ -25,11 +25,19 @@ from headgate.jobs.kinds import (
     KINDS,
     PROMOTE_ARTIFACTS,
     PUBLISH_DOCUMENT,
+    SYNC_LDAP,
     SYNC_MIRROR,
     Kind,
 )
 from headgate.jobs.progress import MAX_LINES
-from headgate.jobs.requests import FetchRequest, PromoteRequest, PublishRequest, SyncRequest, UpkeepRequest
+from headgate.jobs.requests import (
+    FetchRequest,
+    LdapRequest,
+    PromoteRequest,
+    PublishRequest,
+    SyncRequest,
+    UpkeepRequest,
+)
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
 
@@ -127,6 +135,11 @@ class JobService:
     async def collect(self, actor: str, request: UpkeepRequest, *, job_id: str | None = None) -> str:
         """Ask for a clean-up; its job id."""
         return await self._ask(COLLECT_GARBAGE, "collect", actor, request, job_id=job_id)
+
+    async def sync_ldap(self, actor: str, directory: str, *, is_forced: bool = False) -> str:
+        """Ask for a sync of an LDAP directory; its job id. One already waiting or running is that one."""
+        request = LdapRequest(directory=directory, is_forced=is_forced)
+        return await self._ask(SYNC_LDAP, f"ldap {directory} {is_forced}", actor, request)
 
     async def list_jobs(self, *, kind: str | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
         """The newest jobs first."""

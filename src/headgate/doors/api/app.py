@@ -14,6 +14,7 @@ from headgate.doors.api import (
     grants,
     groups,
     jobs,
+    ldap,
     me,
     mirrors,
     promotions,
@@ -81,6 +82,18 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, authorities, jobs, promotions, me):
+    for room in (
+        users,
+        groups,
+        roles,
+        grants,
+        access,
+        ldap,
+        tokens,
+        authorities,
+        jobs,
+        promotions,
+        me,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     return app

@@ -3,6 +3,8 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
 from headgate.access.service import AccessService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
@@ -47,6 +49,10 @@ class ApiCore(Protocol):
     def access(self) -> AccessService:
         """Writes users and tokens."""
 
+    @property
+    def ldap(self) -> LdapService:
+        """Writes LDAP directories."""
+
 
 class ApiServices(Protocol):
     """The services of a web worker that the API calls."""
@@ -66,6 +72,10 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def ldap_examiner(self) -> LdapExaminer:
+        """Tries LDAP directories out."""
 
     @property
     def routes(self) -> Routes:
