@@ -8,7 +8,7 @@ log out  the provider says that a session has ended (Back-Channel Logout), or we
 import hashlib
 import secrets
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from hmac import compare_digest
@@ -82,7 +82,9 @@ class SignedIn:
 class OidcSignIn:
     """The flow, for every provider."""
 
-    def __init__(self, database: Database, secret: bytes, outgoing: Outgoing, sessions: SessionService) -> None:
+    def __init__(
+        self, database: Database, secret: bytes, outgoing: Callable[[], Outgoing], sessions: SessionService
+    ) -> None:
         self._database = database
         self._outgoing = outgoing
         self._sessions = sessions
@@ -206,9 +208,9 @@ class OidcSignIn:
             headers["Authorization"] = _basic(provider.client_id, provider.client_secret)
         else:
             question |= {"client_id": provider.client_id, "client_secret": provider.client_secret}
-        url = await self._outgoing.vet(metadata.token_endpoint, told_by=provider.issuer)
+        url = await self._outgoing().vet(metadata.token_endpoint, told_by=provider.issuer)
         body = urlencode(question).encode()
-        async with self._outgoing.open(url, method="POST", headers=headers, body=body) as answer:
+        async with self._outgoing().open(url, method="POST", headers=headers, body=body) as answer:
             content = await answer.read(_ANSWER_BYTES)
         document = read_json(answer.url, content)
         if answer.status == 200:
@@ -224,9 +226,9 @@ class OidcSignIn:
         endpoint = metadata.userinfo_endpoint
         if endpoint is None or not isinstance(access_token, str) or not lacks_claims(claims, provider.settings):
             return claims
-        url = await self._outgoing.vet(endpoint, told_by=provider.issuer)
+        url = await self._outgoing().vet(endpoint, told_by=provider.issuer)
         headers = {"Authorization": f"Bearer {access_token}", "Accept": "application/json"}
-        async with self._outgoing.open(url, headers=headers) as answer:
+        async with self._outgoing().open(url, headers=headers) as answer:
             body = await answer.read(_ANSWER_BYTES)
         if answer.status != 200:
             raise failed(answer.url, f"it answers {answer.status}")

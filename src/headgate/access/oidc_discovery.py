@@ -1,7 +1,7 @@
 """What a provider says of itself: endpoints and keys (OpenID Connect Discovery 1.0, RFC 8414, RFC 7517)."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +48,9 @@ class Discovery:
     Keys are read again at most every `keys_every_s`, however many tokens name keys that nobody has.
     """
 
-    def __init__(self, outgoing: Outgoing, *, metadata_every_s: float = 3600, keys_every_s: float = 10) -> None:
+    def __init__(
+        self, outgoing: Callable[[], Outgoing], *, metadata_every_s: float = 3600, keys_every_s: float = 10
+    ) -> None:
         self._outgoing = outgoing
         self._metadata_every_s = metadata_every_s
         self._keys_every_s = keys_every_s
@@ -83,7 +85,7 @@ class Discovery:
         return known
 
     async def _fetch(self, url: str, told_by: str | None) -> Mapping[str, Any]:
-        async with self._outgoing.open(url, headers=_JSON, told_by=told_by) as answer:
+        async with self._outgoing().open(url, headers=_JSON, told_by=told_by) as answer:
             body = await answer.read(_DOCUMENT_BYTES)
         if answer.status != 200:
             raise failed(answer.url, f"it answers {answer.status}")

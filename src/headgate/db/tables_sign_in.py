@@ -2,7 +2,8 @@
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, String, Table
 
-from headgate.db.tables import Bytes, Key, Moment, metadata
+from headgate.db.columns import Bytes, Moment
+from headgate.db.tables import Key, metadata
 
 # `client_secret` and `id_token` are sealed (db/sealing.py).
 oidc_provider = Table(

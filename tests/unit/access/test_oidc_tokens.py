@@ -88,7 +88,7 @@ async def outgoing() -> AsyncIterator[Outgoing]:
 
 @pytest.fixture
 def discovery(outgoing: Outgoing) -> Discovery:
-    return Discovery(outgoing)
+    return Discovery(lambda: outgoing)
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: str = "") -> str:
@@ -194,7 +194,7 @@ async def test_unknown_key_is_asked_for_once_and_refused(discovery: Discovery, i
 
 
 async def test_new_key_is_learned(outgoing: Outgoing, issuer: Issuer) -> None:
-    discovery = Discovery(outgoing, keys_every_s=0)
+    discovery = Discovery(lambda: outgoing, keys_every_s=0)
     await read_id_token(discovery, issuer.audience, issuer.sign(), NONCE)
     new = RSAKey.generate_key(2048, {"kid": "new", "use": "sig"})
     issuer.keys.append(new.as_dict(private=False))

@@ -8,19 +8,23 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from headgate.doors.api import (
     access,
     artifacts,
+    authorities,
     channels,
+    filters,
     grants,
     groups,
     jobs,
+    ldap,
     login,
     me,
+    mirrors,
     oidc_providers,
+    promotions,
     revisions,
     roles,
     sessions,
     tokens,
     uploads,
-    upstreams,
     users,
 )
 from headgate.doors.api.errors import install_errors
@@ -80,8 +84,23 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels):
+    for room in (uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, sessions, oidc_providers, login, jobs, me):
+    for room in (
+        users,
+        groups,
+        roles,
+        grants,
+        access,
+        ldap,
+        tokens,
+        sessions,
+        oidc_providers,
+        login,
+        authorities,
+        jobs,
+        promotions,
+        me,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     return app
