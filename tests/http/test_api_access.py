@@ -78,6 +78,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /ldap-directories/corp", 204, None),
     ("POST /ldap-directories/corp/sync", 202, {"force": False}),
     ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
+    ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -87,17 +89,20 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /jobs/none/retry", 404, None),
 ]
 # Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
-# test_sessions.py or test_devices.py.
+# test_sessions.py, test_devices.py or test_api_promotions.py.
 OTHERS = {
     "GET /access/explain",
     "GET /channels",
     "DELETE /me/sessions/{id}",
     "GET /me",
     "GET /me/sessions",
+    "GET /promotions",
+    "GET /promotions/{id}",
     "GET /tokens",
     "POST /channels/{channel}/artifacts",
     "POST /login/device",
     "POST /login/device/token",
+    "POST /promotions/{id}/undo",
     "POST /tokens",
 }
 
