@@ -14,6 +14,12 @@ from sqlalchemy.engine import make_url
 from headgate.access.authenticate import Authenticator
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exporting import Exporter
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
+from headgate.airgap.trees import TreeImporter
+from headgate.airgap.trust import TrustService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.service import ChannelService
@@ -29,6 +35,7 @@ from headgate.http.client import Outgoing
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
+from headgate.jobs.runner import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -73,13 +80,21 @@ class Core:
     store: BlobStore
     channels: ChannelService
     access: AccessService
+    trust: TrustService
 
 
 def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), AccessService(database, secret))
+    return Core(
+        place=place,
+        database=database,
+        store=BlobStore(place.folder),
+        channels=ChannelService(database),
+        access=AccessService(database, secret),
+        trust=TrustService(database),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -90,6 +105,27 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         yield core
     finally:
         await core.database.close()
+
+
+def build_airgap(core: Core, outgoing: Outgoing) -> AirgapParts:
+    """What carries things over the air gap, with a delivery chain of its own."""
+    database, store, settings = core.database, core.store, core.place.settings.airgap
+    catalog, maps, shards = Catalog(), Maps(database), ShardCache(database)
+    flights = Flights(outgoing, store, Landing(database, store))
+    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, outgoing)))
+    importer = Importer(database, store)
+    drops = None
+    if settings.drop_folder is not None:
+        trees = TreeImporter(database, store)
+        drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
+    return AirgapParts(
+        exports=Exports(store),
+        exporter=Exporter(database, store, catalog, Locator(database, catalog, maps, shards), delivery),
+        importer=importer,
+        drops=drops,
+        scan_s=settings.scan_seconds,
+        keep_s=settings.keep_hours * 3600,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +147,7 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    exports: Exports
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -163,4 +200,5 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        exports=Exports(store),
     )

@@ -100,6 +100,19 @@ class UpkeepSettings(_Section):
     interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
 
 
+class AirgapSettings(_Section):
+    """What is carried over the air gap."""
+
+    drop_folder: AbsolutePath | None = Field(
+        default=None, description="Folder whose bundles and zips are taken in; without it, none."
+    )
+    scan_seconds: int = Field(default=60, ge=1, description="Time between two looks through the drop folder.")
+    settle_seconds: float = Field(
+        default=30, ge=0, description="How long a file there must have been left alone before it is looked at."
+    )
+    keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -125,6 +138,7 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     upload: UploadSettings = UploadSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    airgap: AirgapSettings = AirgapSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

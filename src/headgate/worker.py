@@ -6,7 +6,7 @@ import signal
 import sys
 from pathlib import Path
 
-from headgate.bootstrap import Place, build_core, open_outgoing, open_place
+from headgate.bootstrap import Place, build_airgap, build_core, open_outgoing, open_place
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
 from headgate.jobs.runner import UpkeepPlan, WorkerParts, run_worker
@@ -28,7 +28,7 @@ async def work(place: Place) -> None:
     stop = asyncio.Event()
     _stop_on(stop)
     try:
-        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
+        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs, build_airgap(core, outgoing))
         await run_worker(place.jobs_url, _EXECUTOR, parts, plan, stop)
     finally:
         jobs.close()

@@ -22,9 +22,11 @@ from headgate.http.masking import mask_url
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 
-# What follows a channel's name in a path of the API cannot end it; the first two have more behind them.
-_NOUNS = frozenset({"artifacts", "patches", "mirror", "revisions", "sync", "upstreams"})
-_LONG_NOUNS = frozenset({"artifacts", "patches"})
+# What follows a channel's name in a path of the API cannot end it; the long ones have more behind them.
+_NOUNS = frozenset({"artifacts", "exports", "imports", "patches", "mirror", "revisions", "sync", "upstreams"})
+_LONG_NOUNS = frozenset({"artifacts", "exports", "imports", "patches"})
+# Kinds whose one source comes with the channel.
+_OWN_SOURCES = {ChannelKind.HOSTED: SourceKind.HOSTED, ChannelKind.BUNDLE: SourceKind.BUNDLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +59,11 @@ class ChannelService:
         Raises Conflict `channel-exists`, NotFound `channel-unknown` (a member), Invalid `members-misplaced` or
         `channel-name-invalid`, and what `add_upstream` raises.
         """
-        _check_name(name)
-        if bool(members) != (kind is ChannelKind.VIRTUAL):
-            raise Invalid("members-misplaced", "A virtual channel needs members, in order; no other kind has any.")
-        values = {
-            "name": name,
-            "kind": kind,
-            "privacy": privacy,
-            "settings": msgspec.to_builtins(settings or ChannelSettings()),
-            "revision": 0,
-            "created_at": clock.now(),
-        }
         try:
             async with self._database.write() as connection:
-                made = await connection.execute(tables.channel.insert().values(values).returning(tables.channel.c.id))
-                number = made.scalar_one()
-                if kind is ChannelKind.HOSTED:
-                    await _add_source(connection, number, SourceKind.HOSTED)
-                await _set_members(connection, number, members)
-                await record(connection, Action.CHANNEL_CREATE, actor, channel=name, kind=kind, privacy=privacy)
+                number = await create_channel(
+                    connection, actor, name, kind, privacy=privacy, settings=settings, members=members
+                )
                 for upstream in upstreams:
                     await _follow(connection, actor, name, upstream)
                 await _publish_all(connection, number, "channel created")
@@ -187,6 +175,37 @@ class ChannelService:
                 select(columns.patch).where(columns.channel_id == channel.id, columns.name == subdir)
             )
             return found.scalar_one_or_none() or b'{"patch_instructions_version":1}'
+
+
+async def create_channel(
+    connection: AsyncConnection,
+    actor: str,
+    name: ChannelName,
+    kind: ChannelKind,
+    *,
+    privacy: Privacy = Privacy.PRIVATE,
+    settings: ChannelSettings | None = None,
+    members: Sequence[ChannelName] = (),
+) -> int:
+    """Add an unpublished channel in the open transaction; its id. Raises as `ChannelService.create` does."""
+    _check_name(name)
+    if bool(members) != (kind is ChannelKind.VIRTUAL):
+        raise Invalid("members-misplaced", "A virtual channel needs members, in order; no other kind has any.")
+    values = {
+        "name": name,
+        "kind": kind,
+        "privacy": privacy,
+        "settings": msgspec.to_builtins(settings or ChannelSettings()),
+        "revision": 0,
+        "created_at": clock.now(),
+    }
+    made = await connection.execute(tables.channel.insert().values(values).returning(tables.channel.c.id))
+    number: int = made.scalar_one()
+    if kind in _OWN_SOURCES:
+        await _add_source(connection, number, _OWN_SOURCES[kind])
+    await _set_members(connection, number, members)
+    await record(connection, Action.CHANNEL_CREATE, actor, channel=name, kind=kind, privacy=privacy)
+    return number
 
 
 async def _follow(connection: AsyncConnection, actor: str, name: ChannelName, upstream: Upstream) -> None:

@@ -7,6 +7,7 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    bundle,
     channel,
     doctor,
     grant,
@@ -59,6 +60,7 @@ app.add_typer(channel.app, name="channel")
 app.add_typer(mirror.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")

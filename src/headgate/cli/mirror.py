@@ -60,7 +60,7 @@ def sync(
         if not is_waiting:
             out.show(job, [f"Sync of {channel} is job {job['id']}."])
             return
-        job = wait_for(server, job["id"], out)
+        job = wait_for(server, f"jobs/{job['id']}", out)
         if job["state"] == "done" or as_json:
             out.show(job, [f"Synced {channel}.", *_outcomes(job)])
         if job["state"] != "done":
@@ -93,12 +93,12 @@ def remove_upstream(
         out.show({"channel": channel, "url": url and mask_url(url), "removed": True}, [f"{channel} left {shown}."])
 
 
-def wait_for(server: Server, job_id: str, out: Output) -> Any:
-    """The job when it has ended; a progress bar until then."""
+def wait_for(server: Server, path: str, out: Output) -> Any:
+    """The job at a path when it has ended; a progress bar until then."""
     with out.progress() as progress:
         task = progress.add_task("waiting", total=None)
         while True:
-            job = server.get(f"jobs/{job_id}")
+            job = server.get(path)
             if job["ended_at"] is not None or job["state"] in {"done", "failed", "stopped"}:
                 return job
             shown = job["progress"] or {}

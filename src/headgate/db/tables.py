@@ -5,6 +5,7 @@
                 subdir 1─* entry  (published map, a log) ────┘
                 subdir 1─* artifact ──> blob (bytes on disk, by sha256)
     channel 1─* document ──> blob (rendered repodata.json.zst ...)
+    channel 1─* bundle  (what was carried in, in order)
 
 `entry` is a log: the published map of revision R is, for every name, its last row with `revision <= R`; a NULL digest
 says that the name left. Moments are stored as milliseconds since 1970 and are aware UTC datetimes in Python.
@@ -335,4 +336,44 @@ idempotency = Table(
     Column("status", Integer, nullable=False),
     Column("body", Bytes, nullable=False),
     Column("created_at", Moment, nullable=False),
+)
+
+# The bundles a channel took in, oldest first; without a key, a plain zip from the drop folder.
+bundle = Table(
+    "bundle",
+    metadata,
+    _id(),
+    _to("channel.id"),
+    Column("bundle", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("key", String, nullable=True),
+    Column("imported_at", Moment, nullable=False),
+    Column("imported_by", String, nullable=False),
+    Index(None, "channel_id"),
+    sqlite_autoincrement=True,
+)
+
+bundle_key = Table(
+    "bundle_key",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
+)
+
+# What came by the drop folder, and what became of it.
+dropped = Table(
+    "dropped",
+    metadata,
+    _id(),
+    Column("filename", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("channel", String, nullable=True),
+    Column("sha256", String, nullable=True),
+    Column("said", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_autoincrement=True,
 )

@@ -88,6 +88,12 @@ class Flight:
         if self.error is not None:
             raise self.error
 
+    async def landed(self) -> None:
+        """Wait until the artifact is kept. Raises what ended the flight before that."""
+        await self._until(lambda: self.has_landed)
+        if self.error is not None:
+            raise self.error
+
     async def size_bytes(self) -> int:
         """The artifact's size: the record's, or what arrived once it all did. Raises what ended the flight."""
         if self._wanted.size_bytes is not None:

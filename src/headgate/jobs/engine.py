@@ -4,6 +4,7 @@ queue     what runs there                  at once   looked at every
 publish   documents somebody waits for     2         0.15 s
 sync      mirrors                          2         0.25 s
 upkeep    clean-up                         1         5 s
+airgap    bundles and the drop folder      2         0.5 s
 """
 
 import asyncio
@@ -18,8 +19,8 @@ APPLICATION = "headgate"
 STEPS_VERSION = "1"
 INSTANCE = "headgate"
 
-PUBLISH, SYNC, UPKEEP = "publish", "sync", "upkeep"
-_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (UPKEEP, 1, 5.0))
+PUBLISH, SYNC, UPKEEP, AIRGAP = "publish", "sync", "upkeep", "airgap"
+_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (UPKEEP, 1, 5.0), (AIRGAP, 2, 0.5))
 
 
 def _engine(url: URL) -> Engine:

@@ -9,12 +9,17 @@ from dataclasses import dataclass
 import structlog
 from dbos import DBOS
 
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exporting import Exporter
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER, Renderer
 from headgate.channels.model import Channel
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.http.client import Outgoing
+from headgate.jobs.airgap import AirgapJobs
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.publish import PublishJobs
@@ -33,6 +38,18 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class AirgapParts:
+    """What carries things over the air gap; `drops` is looked through every `scan_s`."""
+
+    exports: Exports
+    exporter: Exporter
+    importer: Importer
+    drops: DropFolder | None
+    scan_s: float
+    keep_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What jobs work with."""
 
@@ -41,6 +58,7 @@ class WorkerParts:
     store: BlobStore
     outgoing: Outgoing
     jobs: JobService
+    airgap: AirgapParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +74,27 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     """Run jobs until `stop` is set; what is under way then resumes with the next worker of the same name."""
     parts.store.sweep()
     worker = open_worker(jobs_url, executor)
-    SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
+    airgap = parts.airgap
+
+    async def look_across() -> None:
+        """A mirror's sync looks through the drop folder as well."""
+        await _scan_drops(airgap, parts.jobs)
+
+    SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch, look_across)
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store)
+    AirgapJobs(parts.database, airgap.exports, airgap.exporter, airgap.importer, airgap.drops)
     DBOS.launch()
     _adopt_logs()
     await declare_queues()
     await parts.watch.start()
     log.info("worker_started", executor=executor)
     looking = asyncio.create_task(_look_around(parts, upkeep, LostJobs(worker, executor)))
+    carrying = asyncio.create_task(_look_across(airgap, parts.jobs))
     await stop.wait()
+    carrying.cancel()
     looking.cancel()
-    await asyncio.gather(looking, return_exceptions=True)
+    await asyncio.gather(carrying, looking, return_exceptions=True)
     DBOS.destroy()
 
 
@@ -107,6 +134,25 @@ async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -
             seen = None
             await asyncio.sleep(_REST_AFTER_FAILURE_S)
         await asyncio.sleep(_LOOK_S)
+
+
+async def _look_across(airgap: AirgapParts, jobs: JobService) -> None:
+    """Now and then: look through the drop folder, and clear away exports that nobody fetched."""
+    while True:
+        try:
+            await asyncio.to_thread(airgap.exports.sweep, airgap.keep_s)
+            await _scan_drops(airgap, jobs)
+        except HeadgateError as error:
+            log.warning("look_failed", code=error.code, reason=error.message)
+        except Exception:
+            log.exception("look_failed")
+        await asyncio.sleep(airgap.scan_s)
+
+
+async def _scan_drops(airgap: AirgapParts, jobs: JobService) -> None:
+    """Ask for a look through the drop folder when something lies there."""
+    if airgap.drops is not None and await asyncio.to_thread(airgap.drops.is_waiting):
+        await jobs.scan_drops("headgate")
 
 
 async def _render_what_fell_behind(parts: WorkerParts) -> None:

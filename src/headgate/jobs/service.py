@@ -8,6 +8,7 @@ queued --picked up--> running --> done
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
@@ -16,8 +17,15 @@ from sqlalchemy import select
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, disk_errors
-from headgate.jobs.engine import INSTANCE, PUBLISH, SYNC, UPKEEP
-from headgate.jobs.requests import PublishRequest, SyncRequest, UpkeepRequest
+from headgate.jobs.engine import AIRGAP, INSTANCE, PUBLISH, SYNC, UPKEEP
+from headgate.jobs.requests import (
+    ExportRequest,
+    ImportRequest,
+    PublishRequest,
+    ScanRequest,
+    SyncRequest,
+    UpkeepRequest,
+)
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
 
@@ -83,6 +91,20 @@ class JobService:
         """Ask for a clean-up; its job id."""
         request = UpkeepRequest(shard_age_days=shard_age_days, blob_age_hours=blob_age_hours)
         return await self._ask("collect-garbage", "UpkeepJobs", UPKEEP, "collect", actor, request)
+
+    async def export(self, actor: str, channel: str, export: str) -> str:
+        """Ask for the bundle that is wished for in the folder of `export`; its job id."""
+        request = ExportRequest(channel=channel, export=export, actor=actor)
+        return await self._ask("export-bundle", "AirgapJobs", AIRGAP, f"export {export}", actor, request)
+
+    async def take_in(self, actor: str, channel: str, path: Path, trusted: str | None) -> str:
+        """Ask for a bundle to be taken in; its job id."""
+        request = ImportRequest(channel=channel, path=str(path), trusted=trusted, actor=actor)
+        return await self._ask("import-bundle", "AirgapJobs", AIRGAP, f"import {path.name}", actor, request)
+
+    async def scan_drops(self, actor: str) -> str:
+        """Ask for a look through the drop folder; its job id. One already waiting or running is that one."""
+        return await self._ask("scan-drop-folder", "AirgapJobs", AIRGAP, "drops", actor, ScanRequest(actor=actor))
 
     async def list_jobs(self, *, kind: str | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
         """The newest jobs first."""

@@ -7,7 +7,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,13 @@ log = structlog.get_logger(__name__)
 
 @DBOS.dbos_class()
 class SyncJobs(DBOSConfiguredInstance):
-    """Syncs mirrors."""
+    """Syncs mirrors. `announce` is called when one begins."""
 
-    def __init__(self, database: Database, outgoing: Outgoing, scratch: Path) -> None:
+    def __init__(
+        self, database: Database, outgoing: Outgoing, scratch: Path, announce: Callable[[], Awaitable[object]]
+    ) -> None:
         super().__init__(INSTANCE)
+        self._announce = announce
         self._database = database
         self._outgoing = outgoing
         self._scratch = scratch
@@ -61,6 +64,7 @@ class SyncJobs(DBOSConfiguredInstance):
     @DBOS.step()
     async def plan(self, request: SyncRequest) -> list[list[Any]]:
         """Pairs of source id and subdir, in the order to follow them."""
+        await self._announce()
         channel = await self._channel(request["channel"])
         wanted = request["subdirs"]
         return [

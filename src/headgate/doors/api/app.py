@@ -8,10 +8,12 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from headgate.doors.api import (
     access,
     artifacts,
+    bundles,
     channels,
     grants,
     groups,
     jobs,
+    keys,
     me,
     revisions,
     roles,
@@ -76,8 +78,8 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels):
+    for room in (bundles, uploads, revisions, artifacts, upstreams, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (users, groups, roles, grants, access, tokens, jobs, keys, me):
         app.include_router(room.router, prefix=PREFIX)
     return app

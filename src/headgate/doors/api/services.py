@@ -4,6 +4,8 @@ from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
+from headgate.airgap.exports import Exports
+from headgate.airgap.trust import TrustService
 from headgate.channels.catalog import Catalog
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
@@ -27,6 +29,10 @@ class ApiCore(Protocol):
     @property
     def access(self) -> AccessService:
         """Writes users and tokens."""
+
+    @property
+    def trust(self) -> TrustService:
+        """Writes trusted keys."""
 
 
 class ApiServices(Protocol):
@@ -59,3 +65,7 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def exports(self) -> Exports:
+        """Bundles being made or sent."""
