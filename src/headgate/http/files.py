@@ -102,6 +102,8 @@ async def _open_member(
     told = {"ETag": etag, "Content-Length": str(info.file_size)}
 
     async def pieces(size: int) -> AsyncGenerator[bytes, None]:
+        if method == "HEAD":
+            return
         with reading_member(opened, info) as file:
             while piece := await finish_in_thread(file.read, size):
                 yield piece
