@@ -177,7 +177,10 @@ def _steps(found: Row[Any], change: UserChange, password_hash: str | None) -> It
         yield Action.USER_SET_ADMINISTRATOR, {"is_administrator": change.is_administrator}
     if change.is_disabled not in {None, found.disabled_at is not None}:
         at = clock.now() if change.is_disabled else None
-        yield Action.USER_DISABLE if change.is_disabled else Action.USER_ENABLE, {"disabled_at": at}
+        yield (
+            Action.USER_DISABLE if change.is_disabled else Action.USER_ENABLE,
+            {"disabled_at": at, "disabled_by": None},
+        )
     if password_hash is not None:
         yield Action.USER_SET_PASSWORD, {"password_hash": password_hash}
 

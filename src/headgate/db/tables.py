@@ -101,6 +101,10 @@ user = Table(
     Column("is_administrator", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("disabled_at", Moment, nullable=True),
+    Column("disabled_by", String, nullable=True),
+    Column("provider", String, nullable=True),
+    Column("external_id", String, nullable=True),
+    Index(None, "provider", "external_id", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -113,7 +117,8 @@ group = Table(
     sqlite_autoincrement=True,
 )
 
-# A member is a user (or service account) or another group.
+# A member is a user (or service account) or another group. Of memberships and grants, those that an identity provider
+# gave bear its name, and go when it no longer gives them.
 group_member = Table(
     "group_member",
     metadata,
@@ -121,6 +126,7 @@ group_member = Table(
     Column("group_id", Key, ForeignKey("principal_group.id", ondelete="CASCADE"), nullable=False),
     Column("user_id", Key, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=True),
     Column("member_group_id", Key, ForeignKey("principal_group.id", ondelete="CASCADE"), nullable=True),
+    Column("provider", String, nullable=True),
     UniqueConstraint("group_id", "user_id", "member_group_id"),
     sqlite_autoincrement=True,
 )
@@ -147,6 +153,7 @@ grant = Table(
     Column("is_deny", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("created_by", String, nullable=False),
+    Column("provider", String, nullable=True),
     sqlite_autoincrement=True,
 )
 
