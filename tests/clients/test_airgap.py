@@ -20,6 +20,8 @@ from tests.packages import package
 from tests.upstreams import FolderServer, write_channel
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Gap:
@@ -193,3 +195,33 @@ def test_a_bundle_can_be_made_and_taken_in_without_a_server(gap: Gap, tmp_path: 
     gap.far.start()
     gap.publish("team")
     assert state(gap.far, "team") == state(gap.near, "team")
+
+
+def test_the_drop_folder_is_looked_through_when_a_mirror_runs(tmp_path: Path) -> None:
+    drop, root = tmp_path / "drop", tmp_path / "outer"
+    drop.mkdir()
+    write_channel(root, [])
+    settings = {
+        "HEADGATE_AIRGAP__DROP_FOLDER": str(drop),
+        "HEADGATE_AIRGAP__SCAN_SECONDS": "86400",
+        "HEADGATE_AIRGAP__SETTLE_SECONDS": "0",
+    }
+    with LiveServer(tmp_path / "data", upstream=root.as_uri(), env=settings) as server:
+        (drop / "notes").write_text("hello")
+        assert server.json("mirror", "sync", "unapproved-conda", "--subdir", "noarch", "--wait")["state"] == "done"
+        assert eventually(lambda: (drop / "refused" / "notes.txt").exists())
+        (drop / "more").write_text("hello")
+        job = server.json("bundle", "scan", "--wait")
+        assert [one["filename"] for one in job["result"]] == ["more"]
+
+
+def test_a_mirror_follows_a_zip(tmp_path: Path) -> None:
+    root = tmp_path / "tree"
+    write_channel(root, [("noarch", *package("zipped", noarch="generic"))])
+    with zipfile.ZipFile(tmp_path / "main.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(root.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(root))
+    with LiveServer(tmp_path / "data", upstream=(tmp_path / "main.zip").as_uri()) as server:
+        url = f"{server.url}/conda/unapproved-conda"
+        assert Rattler(tmp_path / "client").install(url, ["zipped"]) == ["zipped-1.0-0.conda"]

@@ -103,7 +103,7 @@ class DropFolder:
     async def scan(self, actor: str, progress: Progress) -> list[Dropped]:
         """Take in what lies there; what became of it. Raises Unavailable `drop-folder-failed`."""
         found = []
-        for drop in await finish_in_thread(self._find):
+        for drop in await finish_in_thread(lambda: sorted(self._find(), key=_order)):
             try:
                 dropped = await self._take(actor, drop, progress)
             except Unavailable as error:
@@ -120,7 +120,7 @@ class DropFolder:
         return bool(self._find())
 
     def _find(self) -> list[Drop]:
-        """What may be looked at, bundles in the order of their chain."""
+        """What may be looked at."""
         with _folder_errors(self._root):
             for name in (DONE, REFUSED):
                 (self._root / name).mkdir(exist_ok=True)
@@ -131,7 +131,7 @@ class DropFolder:
                 cut = _PART.fullmatch(path.name)
                 names.setdefault(cut[1] if cut else path.name, []).append(path)
             drops = [self._drop(name, files) for name, files in names.items()]
-            return sorted((one for one in drops if self._is_settled(one.paths, self._settle_s)), key=_order)
+            return [one for one in drops if self._is_settled(one.paths, self._settle_s)]
 
     def _drop(self, name: str, files: Sequence[Path]) -> Drop:
         sidecar = self._root / f"{name}{SIDECAR}"

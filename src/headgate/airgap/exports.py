@@ -4,6 +4,7 @@ exports/<job>/manifest.json      what the client signs; the private key never co
 exports/<job>/shards.tar         the shards as members, pinned: the database may collect them meanwhile
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -87,13 +88,11 @@ class Exports:
         """Forget exports, and bundles that were sent to us, older than that; how many."""
         horizon = time.time() - age_s
         count = 0
-        for root in (self._root, self._store.folder.imports):
-            for path in [one for one in root.glob("*") if one.stat().st_mtime < horizon]:
-                count += 1
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+        for path in (*self._root.glob("*"), *self._store.folder.imports.glob("*")):
+            with contextlib.suppress(FileNotFoundError):  # fetched or taken in meanwhile
+                if path.stat().st_mtime < horizon:
+                    count += 1
+                    _remove(path)
         return count
 
     async def iter_content(self, export: Export) -> AsyncIterator[bytes]:
@@ -118,3 +117,10 @@ def _read(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
