@@ -209,7 +209,7 @@ def test_the_drop_folder_is_looked_through_when_a_mirror_runs(tmp_path: Path) ->
     with LiveServer(tmp_path / "data", upstream=root.as_uri(), env=settings) as server:
         (drop / "notes").write_text("hello")
         assert server.json("mirror", "sync", "unapproved-conda", "--subdir", "noarch", "--wait")["state"] == "done"
-        assert eventually(lambda: (drop / "refused" / "notes.txt").exists())
+        assert eventually((drop / "refused" / "notes.txt").exists)
         (drop / "more").write_text("hello")
         job = server.json("bundle", "scan", "--wait")
         assert [one["filename"] for one in job["result"]] == ["more"]
