@@ -6,10 +6,11 @@ from pathlib import Path
 from uuid import uuid4
 
 from headgate.airgap.container import PartsWriter, opening
-from headgate.airgap.importing import Imported
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Imported, Importer
 from headgate.airgap.keys import generate_key, load_private_key, sign
 from headgate.airgap.manifest import Selection
-from headgate.bootstrap import Place, Services, build_airgap, build_services
+from headgate.bootstrap import Place, Services, build_services, opened_exporter
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ArtifactName, ChannelName, Subdir
 from headgate.conda.shards import Shard, decode_stored
@@ -71,20 +72,21 @@ class Side:
         part_bytes: int | None = None,
     ) -> bytes:
         """Write a signed bundle; its manifest."""
-        parts = build_airgap(self.services.core, self.services.outgoing)
-        export_id = uuid4().hex
-        await parts.exporter.prepare("test", export_id, name, selection or Selection(), since, quiet)
-        export = parts.exports.open(export_id)
+        core, export_id = self.services.core, uuid4().hex
+        async with opened_exporter(core) as exporter:
+            await exporter.prepare("test", export_id, name, selection or Selection(), since, quiet)
+        exports = Exports(core.store)
+        export = exports.open(export_id)
         with PartsWriter(target, part_bytes) as writer:
             writer.write(opening(export.data, sign(load_private_key(self.key), export.data)))
-            async for piece in parts.exports.iter_content(export):
+            async for piece in exports.iter_content(export):
                 writer.write(piece)
             writer.commit()
         return export.data
 
     async def take(self, *parts: Path, channel: str | None = None, trusted: dict[str, str] | None = None) -> Imported:
         """Take a bundle in."""
-        importer = build_airgap(self.services.core, self.services.outgoing).importer
+        importer = Importer(self.services.core.database, self.services.core.store)
         return await importer.take("test", parts, self.trusted if trusted is None else trusted, channel, quiet)
 
     async def digests(self, name: str) -> dict[str, dict[str, bytes]]:

@@ -5,7 +5,8 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,22 +21,34 @@ from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
 from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
+from headgate.approvals.candidates import Reader
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
+from headgate.channels import authorities
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.mirrors import PURPOSE
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
-from headgate.http.client import Outgoing
+from headgate.http.breakers import Breakers
+from headgate.http.network import DIRECT, Network
+from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
-from headgate.jobs.runner import AirgapParts
+from headgate.jobs.freshness import Freshness
+from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -62,13 +75,34 @@ def open_place(root: Path) -> Place:
     return Place(folder, settings, url, url)
 
 
-def open_outgoing(settings: Settings) -> Outgoing:
-    """The client for outgoing requests."""
-    return Outgoing(
-        file_roots=settings.upstream.file_roots,
+def network_of(settings: Settings, environment: Mapping[str, str]) -> Network:
+    """How requests leave unless a mirror says otherwise."""
+    chosen = settings.network
+    if chosen.proxy is None:
+        proxies = Proxies.of_environment(environment)
+    elif chosen.proxy == DIRECT:
+        proxies = Proxies()
+    else:
+        proxies = Proxies(chosen.proxy, chosen.proxy, chosen.no_proxy)
+    return Network(
+        proxies=proxies,
         connect_timeout_s=settings.upstream.connect_timeout_seconds,
         stall_timeout_s=settings.upstream.stall_timeout_seconds,
+        retries=chosen.retries,
+        connections=chosen.connections,
     )
+
+
+def open_sealer(place: Place) -> Sealer:
+    """What keeps the secrets of mirrors unreadable at rest."""
+    return Sealer(load_secret(place.folder.secret), PURPOSE)
+
+
+def open_routes(place: Place) -> Routes:
+    """The ways to the mirrors."""
+    settings = place.settings
+    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +113,8 @@ class Core:
     database: Database
     store: BlobStore
     channels: ChannelService
+    mirrors: MirrorService
+    authorities: AuthorityService
     access: AccessService
     trust: TrustService
 
@@ -87,11 +123,14 @@ def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
+    sealer = open_sealer(place)
     return Core(
         place=place,
         database=database,
         store=BlobStore(place.folder),
-        channels=ChannelService(database),
+        channels=ChannelService(database, sealer),
+        mirrors=MirrorService(database, sealer),
+        authorities=AuthorityService(database),
         access=AccessService(database, secret),
         trust=TrustService(database),
     )
@@ -107,25 +146,37 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         await core.database.close()
 
 
-def build_airgap(core: Core, outgoing: Outgoing) -> AirgapParts:
-    """What carries things over the air gap, with a delivery chain of its own."""
+def build_airgap(core: Core) -> AirgapParts:
+    """What carries things over the air gap, but for the exporter, which needs a way to the bytes."""
     database, store, settings = core.database, core.store, core.place.settings.airgap
-    catalog, maps, shards = Catalog(), Maps(database), ShardCache(database)
-    flights = Flights(outgoing, store, Landing(database, store))
-    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, outgoing)))
-    importer = Importer(database, store)
-    drops = None
+    importer, drops = Importer(database, store), None
     if settings.drop_folder is not None:
         trees = TreeImporter(database, store)
         drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
     return AirgapParts(
         exports=Exports(store),
-        exporter=Exporter(database, store, catalog, Locator(database, catalog, maps, shards), delivery),
         importer=importer,
         drops=drops,
         scan_s=settings.scan_seconds,
         keep_s=settings.keep_hours * 3600,
     )
+
+
+@contextlib.asynccontextmanager
+async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
+    """An exporter with a delivery chain of its own, closed at the end."""
+    database, store, routes = core.database, core.store, open_routes(core.place)
+    async with database.read() as connection:
+        await routes.load(connection)
+    flights = Flights(store, Landing(database, store))
+    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, routes)))
+    catalog = Catalog()
+    locator = Locator(database, catalog, Maps(database), ShardCache(database))
+    try:
+        yield Exporter(database, store, catalog, locator, delivery)
+    finally:
+        await flights.close()
+        await routes.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +193,15 @@ class Services:
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
-    outgoing: Outgoing
+    routes: Routes
     flights: Flights
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
     exports: Exports
+    freshness: Freshness
+    planner: Planner
+    promotions: PromotionService
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -158,7 +212,7 @@ class Services:
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
         await self.flights.close()
-        await self.outgoing.close()
+        await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.watch.close()
         await self.core.database.close()
@@ -174,9 +228,10 @@ def build_services(place: Place) -> Services:
     snapshots.follow(TOPIC, catalog.load)
     snapshots.follow("access", authenticator.load)
     maps, shards = Maps(database), ShardCache(database)
-    outgoing = open_outgoing(settings)
-    flights = Flights(outgoing, store, Landing(database, store))
-    upstream = FromUpstream(database, flights, outgoing)
+    routes = open_routes(place)
+    snapshots.follow(authorities.TOPIC, routes.load)
+    flights = Flights(store, Landing(database, store))
+    upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
     limits = ArchiveLimits(
         max_bytes=settings.upload.max_bytes,
@@ -184,6 +239,7 @@ def build_services(place: Place) -> Services:
         max_members=settings.upload.max_members,
         max_ratio=settings.upload.max_ratio,
     )
+    jobs = JobService(open_client(place.jobs_url), database)
     return Services(
         core=core,
         watch=watch,
@@ -192,13 +248,23 @@ def build_services(place: Place) -> Services:
         authenticator=authenticator,
         maps=maps,
         shards=shards,
-        jobs=JobService(open_client(place.jobs_url), database),
+        jobs=jobs,
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
-        outgoing=outgoing,
+        routes=routes,
         flights=flights,
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
         exports=Exports(store),
+        freshness=Freshness(
+            catalog,
+            snapshots,
+            core.channels,
+            jobs,
+            recheck_s=settings.upstream.recheck_minutes * 60,
+            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
+        ),
+        planner=Planner(database, Reader(maps, shards)),
+        promotions=PromotionService(database, store),
     )

@@ -9,6 +9,7 @@ from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
+from tests.certificates import certificate_pem
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -26,9 +27,20 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /channels/team/revisions", 200, None),
     ("GET /channels/team/patches/noarch", 200, None),
     ("PUT /channels/team/patches/noarch", 200, {"remove": []}),
-    ("GET /channels/outer/world/upstreams", 200, None),
-    ("POST /channels/outer/world/upstreams", 201, {"url": "https://other.example/x"}),
-    ("DELETE /channels/outer/world/upstreams", 204, None),
+    ("GET /channels/outer/world/mirrors", 200, None),
+    ("POST /channels/outer/world/mirrors", 201, {"urls": ["https://other.example/x"]}),
+    ("GET /channels/outer/world/mirrors/main", 200, None),
+    ("PUT /channels/outer/world/mirrors/main", 200, {"urls": ["https://other.example/x"]}),
+    ("PATCH /channels/outer/world/mirrors/main", 200, {"subdirs": ["noarch"]}),
+    ("DELETE /channels/outer/world/mirrors/main", 204, None),
+    ("POST /channels/outer/world/mirrors/main/test", 200, None),
+    ("GET /network", 200, None),
+    ("GET /ca", 200, None),
+    ("POST /ca", 201, {"name": "corporate", "certificates": certificate_pem()}),
+    ("DELETE /ca/spare", 204, None),
+    ("POST /channels/outer/world/mirrors/main/filters/dry-run", 200, {"exclude_specs": ["numpy"]}),
+    ("GET /channels/outer/world/mirrors/main/filtered", 200, None),
+    ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
     ("POST /channels/team/exports", 202, {}),
@@ -62,6 +74,9 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /grants/1", 204, None),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
+    ("GET /jobs/none/log", 404, None),
+    ("POST /jobs/none/pause", 404, None),
+    ("POST /jobs/none/resume", 404, None),
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
@@ -83,6 +98,7 @@ def generic(route: str) -> str:
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
+        .replace("mirrors/main", "mirrors/{name}")
         .replace("ada/viewer", "{user}/{name}")
         .replace("members/user/bob", "members/{kind}/{member}")
         .replace("members/user/ada", "members/{kind}/{member}")
@@ -99,6 +115,8 @@ async def fill(services: Services) -> None:
     access = services.core.access
     await access.groups.create("test", "Developers")
     await access.groups.add("test", "Developers", user="ada")
+    spare = certificate_pem().encode()
+    await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
     await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))

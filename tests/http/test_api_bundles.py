@@ -14,7 +14,7 @@ from headgate.airgap.container import opening
 from headgate.airgap.keys import generate_key, load_private_key, sign
 from headgate.airgap.manifest import decode_manifest
 from headgate.airgap.reading import open_bundle
-from headgate.bootstrap import Services, build_airgap
+from headgate.bootstrap import Services, opened_exporter
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
 from tests.bundles import quiet
@@ -38,9 +38,9 @@ async def work(services: Services, job: dict[str, Any]) -> None:
     from headgate.airgap.wishes import read_wish
 
     request = job["request"]
-    parts = build_airgap(services.core, services.outgoing)
-    selection, since = read_wish(parts.exports.folder(request["export"]))
-    await parts.exporter.prepare(request["actor"], request["export"], request["channel"], selection, since, quiet)
+    selection, since = read_wish(services.exports.folder(request["export"]))
+    async with opened_exporter(services.core) as exporter:
+        await exporter.prepare(request["actor"], request["export"], request["channel"], selection, since, quiet)
 
 
 def form(**files: bytes) -> list[tuple[str, tuple[str, bytes]]]:
@@ -193,7 +193,7 @@ async def test_a_bundle_channel_takes_no_uploads_and_follows_nothing(callers: Ca
     filename, body = package()
     refused = await callers.admin.post("/channels/carried/artifacts", params={"filename": filename}, content=body)
     assert (refused.status_code, refused.json()["code"]) == (409, "kind-unfit")
-    refused = await callers.admin.post("/channels/carried/upstreams", json={"url": "https://x.example/y"})
+    refused = await callers.admin.post("/channels/carried/mirrors", json={"urls": ["https://x.example/y"]})
     assert (refused.status_code, refused.json()["code"]) == (409, "kind-unfit")
     shown = (await callers.admin.get("/channels/carried")).json()
     assert (shown["kind"], [one["name"] for one in shown["subdirs"]]) == ("bundle", ["noarch"])

@@ -28,7 +28,7 @@ from headgate.airgap.trees import TreeImporter, find_tree
 from headgate.airgap.trust import read_trusted
 from headgate.audit.events import Action, record
 from headgate.conda.names import ChannelName
-from headgate.db import tables
+from headgate.db import tables_bundles
 from headgate.db.engine import Database
 from headgate.http.zips import open_zip
 from headgate.intake.sync import Progress
@@ -198,7 +198,7 @@ class DropFolder:
         action = Action.DROP_TAKE if dropped.outcome == DONE else Action.DROP_REFUSE
         async with self._database.write() as connection:
             await connection.execute(
-                tables.dropped.insert().values(
+                tables_bundles.dropped.insert().values(
                     filename=dropped.filename,
                     kind=dropped.kind,
                     outcome=dropped.outcome,
@@ -216,8 +216,8 @@ class DropFolder:
 
 async def list_dropped(database: Database, *, before: int | None, limit: int) -> list[tuple[int, Dropped]]:
     """What came by the folder, the newest first, each with its number; only those before a number."""
-    columns = tables.dropped.c
-    statement = select(tables.dropped).order_by(columns.id.desc()).limit(limit)
+    columns = tables_bundles.dropped.c
+    statement = select(tables_bundles.dropped).order_by(columns.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(columns.id < before)
     async with database.read() as connection:

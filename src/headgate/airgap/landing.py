@@ -19,7 +19,7 @@ from headgate.channels.sources import drop_source_shards, read_source_shards, sa
 from headgate.conda.names import ChannelName, Sha256
 from headgate.conda.records import from_wire
 from headgate.conda.shards import decode_stored
-from headgate.db import tables
+from headgate.db import tables, tables_bundles
 from headgate.db.engine import chunks, insert
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict
@@ -65,7 +65,11 @@ async def read_head(connection: AsyncConnection, channel: Channel | None) -> Hea
             "kind-unfit",
             f"Channel {channel.name} is {channel.kind}, and bundles go into channels of their own. Choose another name.",
         )
-    statement = select(tables.bundle).where(tables.bundle.c.channel_id == channel.id).order_by(tables.bundle.c.id)
+    statement = (
+        select(tables_bundles.bundle)
+        .where(tables_bundles.bundle.c.channel_id == channel.id)
+        .order_by(tables_bundles.bundle.c.id)
+    )
     rows = (await connection.execute(statement)).all()
     if not rows:
         return None
@@ -88,7 +92,7 @@ async def land(connection: AsyncConnection, store: BlobStore, actor: str, name: 
     for subdir in sorted({"noarch", *channel.subdirs, *cargo.subdirs}):
         touched += await landing.bring(subdir, *cargo.subdirs.get(subdir, ({}, {})))
     await connection.execute(
-        tables.bundle.insert().values(
+        tables_bundles.bundle.insert().values(
             channel_id=channel.id,
             bundle=cargo.bundle,
             number=cargo.number,

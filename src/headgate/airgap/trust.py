@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.access.names import is_name
 from headgate.airgap.keys import parse_public_key
 from headgate.audit.events import Action, record
-from headgate.db import tables
+from headgate.db import tables_bundles
 from headgate.db.engine import Database
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
@@ -34,7 +34,7 @@ class TrustService:
 
     async def list_keys(self) -> list[TrustedKey]:
         """Every key, by name."""
-        statement = select(tables.bundle_key).order_by(tables.bundle_key.c.name)
+        statement = select(tables_bundles.bundle_key).order_by(tables_bundles.bundle_key.c.name)
         async with self._database.read() as connection:
             return [TrustedKey(*row) for row in await connection.execute(statement)]
 
@@ -46,7 +46,7 @@ class TrustService:
         try:
             async with self._database.write() as connection:
                 await connection.execute(
-                    tables.bundle_key.insert().values(
+                    tables_bundles.bundle_key.insert().values(
                         name=name, key=trusted.key, created_at=trusted.created_at, created_by=actor
                     )
                 )
@@ -59,10 +59,10 @@ class TrustService:
 
     async def remove(self, actor: str, name: str) -> None:
         """Trust a key no longer; what came with it stays. Raises NotFound `key-unknown`."""
-        columns = tables.bundle_key.c
+        columns = tables_bundles.bundle_key.c
         async with self._database.write() as connection:
             gone = await connection.execute(
-                delete(tables.bundle_key).where(columns.name == name).returning(columns.key)
+                delete(tables_bundles.bundle_key).where(columns.name == name).returning(columns.key)
             )
             key = gone.scalar_one_or_none()
             if key is None:
@@ -72,5 +72,5 @@ class TrustService:
 
 async def read_trusted(connection: AsyncConnection) -> dict[str, str]:
     """Name -> key of all that are trusted."""
-    columns = tables.bundle_key.c
+    columns = tables_bundles.bundle_key.c
     return {row.name: row.key for row in await connection.execute(select(columns.name, columns.key))}

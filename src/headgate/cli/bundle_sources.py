@@ -11,9 +11,10 @@ from typing import Any, Protocol, Self
 from uuid import uuid4
 
 from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
 from headgate.airgap.selection import parse_selection
 from headgate.airgap.trust import read_trusted
-from headgate.bootstrap import build_airgap, open_outgoing, opened_core
+from headgate.bootstrap import opened_core, opened_exporter
 from headgate.cli.client import Server, channel_path, connected
 from headgate.cli.folder import database_errors, open_initialised
 from headgate.cli.mirror import wait_for
@@ -109,13 +110,8 @@ class FolderSource:
         wanted = parse_selection(selection["subdirs"], selection["specs"], selection["files"])
 
         async def work() -> None:
-            async with opened_core(self._place) as core:
-                outgoing = open_outgoing(self._place.settings)
-                try:
-                    exporter = build_airgap(core, outgoing).exporter
-                    await exporter.prepare(_ACTOR, self._id, self._channel, wanted, since, _quiet)
-                finally:
-                    await outgoing.close()
+            async with opened_core(self._place) as core, opened_exporter(core) as exporter:
+                await exporter.prepare(_ACTOR, self._id, self._channel, wanted, since, _quiet)
 
         with database_errors():
             asyncio.run(work())
@@ -144,14 +140,10 @@ def import_into_folder(folder: Path, parts: Sequence[Path], key: str | None, cha
 
     async def work() -> dict[str, Any]:
         async with opened_core(place) as core:
-            outgoing = open_outgoing(place.settings)
-            try:
-                async with core.database.read() as connection:
-                    trusted = await read_trusted(connection) if key is None else {"--trust": key}
-                importer = build_airgap(core, outgoing).importer
-                return asdict(await importer.take(_ACTOR, parts, trusted, channel, _quiet))
-            finally:
-                await outgoing.close()
+            async with core.database.read() as connection:
+                trusted = await read_trusted(connection) if key is None else {"--trust": key}
+            importer = Importer(core.database, core.store)
+            return asdict(await importer.take(_ACTOR, parts, trusted, channel, _quiet))
 
     with database_errors():
         return asyncio.run(work())

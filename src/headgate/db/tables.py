@@ -194,13 +194,28 @@ source = Table(
     _to("channel.id"),
     Column("position", Integer, nullable=False),
     Column("kind", String, nullable=False),
-    Column("url", String, nullable=True),
+    Column("name", String, nullable=True),
+    Column("urls", JSON, nullable=False, server_default="[]"),
+    Column("settings", JSON, nullable=False, server_default="{}"),
+    Column("sealed", String, nullable=True),
     Column("member_id", Key, ForeignKey("channel.id", ondelete="CASCADE"), nullable=True),
     Column("subdirs", JSON(none_as_null=True), nullable=True),
+    Column("next_run_at", Moment, nullable=True),
     Column("created_at", Moment, nullable=False),
     Index(None, "channel_id", "position"),
     Index(None, "member_id"),
     sqlite_autoincrement=True,
+)
+
+# Certificates, in PEM, that are trusted where a mirror names the bundle, or everywhere.
+ca_bundle = Table(
+    "ca_bundle",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("pem", String, nullable=False),
+    Column("is_everywhere", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
 )
 
 source_subdir = Table(
@@ -215,6 +230,10 @@ source_subdir = Table(
     Column("checked_at", Moment, nullable=True),
     Column("synced_at", Moment, nullable=True),
     Column("failure", String, nullable=True),
+    # What `source_shard.filtered` came of: a digest of the filters; the files their solver added; those with signatures.
+    Column("filter_key", String, nullable=True),
+    Column("closure", Bytes, nullable=True),
+    Column("signed", Bytes, nullable=True),
     UniqueConstraint("source_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -226,6 +245,8 @@ source_shard = Table(
     Column("name", String, primary_key=True),
     Column("fingerprint", Bytes, nullable=False),
     Column("digest", Bytes, nullable=False),
+    # What the mirror's filters left of it: NULL is all of it, an empty value nothing.
+    Column("filtered", Bytes, nullable=True),
 )
 
 # An ordinary rowid table on SQLite: measured three times faster to fill than WITHOUT ROWID.
@@ -333,6 +354,29 @@ job_progress = Table(
     Column("job_id", String, primary_key=True),
     Column("body", JSON, nullable=False),
     Column("at", Moment, nullable=False),
+    Column("paused_at", Moment, nullable=True),
+)
+
+# What jobs said, the last lines of each.
+job_line = Table(
+    "job_line",
+    metadata,
+    _id(),
+    Column("job_id", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("text", String, nullable=False),
+    Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
+
+# Jobs workers on PostgreSQL say here that they live; on SQLite the lock in the data folder says it.
+job_executor = Table(
+    "job_executor",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("boot", String, nullable=False),
+    Column("beat_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
 )
 
 idempotency = Table(
@@ -343,44 +387,4 @@ idempotency = Table(
     Column("status", Integer, nullable=False),
     Column("body", Bytes, nullable=False),
     Column("created_at", Moment, nullable=False),
-)
-
-# The bundles a channel took in, oldest first; without a key, a plain zip from the drop folder.
-bundle = Table(
-    "bundle",
-    metadata,
-    _id(),
-    _to("channel.id"),
-    Column("bundle", String, nullable=False),
-    Column("number", Integer, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("key", String, nullable=True),
-    Column("imported_at", Moment, nullable=False),
-    Column("imported_by", String, nullable=False),
-    Index(None, "channel_id"),
-    sqlite_autoincrement=True,
-)
-
-bundle_key = Table(
-    "bundle_key",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("key", String, nullable=False, unique=True),
-    Column("created_at", Moment, nullable=False),
-    Column("created_by", String, nullable=False),
-)
-
-# What came by the drop folder, and what became of it.
-dropped = Table(
-    "dropped",
-    metadata,
-    _id(),
-    Column("filename", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("outcome", String, nullable=False),
-    Column("channel", String, nullable=True),
-    Column("sha256", String, nullable=True),
-    Column("said", String, nullable=False),
-    Column("at", Moment, nullable=False),
-    sqlite_autoincrement=True,
 )

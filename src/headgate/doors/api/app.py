@@ -8,18 +8,21 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from headgate.doors.api import (
     access,
     artifacts,
+    authorities,
     bundles,
     channels,
+    filters,
     grants,
     groups,
     jobs,
     keys,
     me,
+    mirrors,
+    promotions,
     revisions,
     roles,
     tokens,
     uploads,
-    upstreams,
     users,
 )
 from headgate.doors.api.errors import install_errors
@@ -78,8 +81,8 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (bundles, uploads, revisions, artifacts, upstreams, channels):
+    for room in (bundles, uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, keys, me):
+    for room in (users, groups, roles, grants, access, tokens, authorities, jobs, keys, promotions, me):
         app.include_router(room.router, prefix=PREFIX)
     return app

@@ -6,13 +6,20 @@ from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class ApiCore(Protocol):
@@ -23,8 +30,20 @@ class ApiCore(Protocol):
         """Where everything but bytes is kept."""
 
     @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
+
+    @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """Writes CA bundles."""
 
     @property
     def access(self) -> AccessService:
@@ -55,6 +74,10 @@ class ApiServices(Protocol):
         """Finds principals."""
 
     @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
+
+    @property
     def jobs(self) -> JobService:
         """Asks for jobs."""
 
@@ -69,3 +92,15 @@ class ApiServices(Protocol):
     @property
     def exports(self) -> Exports:
         """Bundles being made or sent."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
+
+    @property
+    def planner(self) -> Planner:
+        """Works out promotions."""
+
+    @property
+    def promotions(self) -> PromotionService:
+        """Decides on promotions."""
