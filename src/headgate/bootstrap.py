@@ -12,7 +12,14 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
+from headgate.access.ldap.signin import LdapSignIn
+from headgate.access.ldap.store import TOPIC as LDAP
+from headgate.access.ldap.store import LdapDirectories
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
 from headgate.airgap.drops import DropFolder
@@ -116,6 +123,7 @@ class Core:
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
+    ldap: LdapService
     trust: TrustService
 
 
@@ -132,6 +140,7 @@ def build_core(place: Place) -> Core:
         mirrors=MirrorService(database, sealer),
         authorities=AuthorityService(database),
         access=AccessService(database, secret),
+        ldap=LdapService(database, secret),
         trust=TrustService(database),
     )
 
@@ -188,6 +197,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    ldap: LdapClient
+    ldap_examiner: LdapExaminer
     maps: Maps
     shards: ShardCache
     jobs: JobService
@@ -211,6 +222,7 @@ class Services:
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
+        self.ldap.close()
         await self.flights.close()
         await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
@@ -224,9 +236,9 @@ def build_services(place: Place) -> Services:
     database, store, settings = core.database, core.store, place.settings
     watch = watch_of(database)
     snapshots, catalog = Snapshots(database, watch), Catalog()
-    authenticator = Authenticator(load_secret(place.folder.secret))
     snapshots.follow(TOPIC, catalog.load)
-    snapshots.follow("access", authenticator.load)
+    ldap = LdapClient(load_secret(place.folder.secret))
+    authenticator = _build_authenticator(place, database, snapshots, ldap)
     maps, shards = Maps(database), ShardCache(database)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
@@ -246,6 +258,8 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        ldap=ldap,
+        ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
         shards=shards,
         jobs=jobs,
@@ -268,3 +282,13 @@ def build_services(place: Place) -> Services:
         planner=Planner(database, Reader(maps, shards)),
         promotions=PromotionService(database, store),
     )
+
+
+def _build_authenticator(place: Place, database: Database, snapshots: Snapshots, ldap: LdapClient) -> Authenticator:
+    """Passwords of ours first, then the directories in their order."""
+    authenticator, directories = Authenticator(load_secret(place.folder.secret)), LdapDirectories()
+    remember_s = place.settings.ldap.remember_minutes * 60
+    authenticator.ask_also(LdapSignIn(directories, ldap, ArrivalService(database), snapshots.reload, remember_s))
+    snapshots.follow(LDAP, directories.load)
+    snapshots.follow("access", authenticator.load)
+    return authenticator

@@ -135,6 +135,15 @@ class UpkeepSettings(_Section):
     interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
 
 
+class LdapSettings(_Section):
+    """How directories are followed; the directories themselves are in the database."""
+
+    sync_minutes: float = Field(default=60, gt=0, description="Time between two looks at who is in a directory.")
+    remember_minutes: float = Field(
+        default=5, ge=0, le=60, description="How long a good password is not asked for at its directory again."
+    )
+
+
 class JobsSettings(_Section):
     """Who runs jobs, and how long they are remembered."""
 
@@ -181,6 +190,7 @@ class Settings(BaseSettings):
     network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
     airgap: AirgapSettings = AirgapSettings()
     log: LogSettings = LogSettings()

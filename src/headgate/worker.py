@@ -4,8 +4,12 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.sync import LdapSync
+from headgate.access.secrets import load_secret
 from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
@@ -29,13 +33,17 @@ async def work(place: Place, *, has_parent: bool) -> None:
         blob_age_hours=upkeep.blob_age_hours,
         history_days=place.settings.jobs.history_days,
     )
-    plan = UpkeepPlan(upkeep.interval_hours * 3600, request)
+    plan = UpkeepPlan(upkeep.interval_hours * 3600, request, timedelta(minutes=place.settings.ldap.sync_minutes))
+    ldap = LdapClient(load_secret(place.folder.secret))
     stop = asyncio.Event()
     _stop_on(stop, has_parent=has_parent)
     try:
-        parts = WorkerParts(core.database, watch, core.store, routes, jobs, build_airgap(core))
+        parts = WorkerParts(
+            core.database, watch, core.store, routes, jobs, LdapSync(core.database, ldap), build_airgap(core)
+        )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:
+        ldap.close()
         jobs.close()
         await routes.close()
         await watch.close()

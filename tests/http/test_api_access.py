@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
@@ -72,6 +73,14 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /grants", 200, None),
     ("POST /grants", 201, {"kind": "user", "principal": "bob", "role": "publisher", "channel": "team"}),
     ("DELETE /grants/1", 204, None),
+    ("GET /ldap-directories", 200, None),
+    ("POST /ldap-directories", 201, {"name": "branch", "urls": ["ldaps://branch.example"], "user_base": "dc=x"}),
+    ("GET /ldap-directories/corp", 200, None),
+    ("PATCH /ldap-directories/corp", 200, {"page_size": 50}),
+    ("PUT /ldap-directories/corp", 200, {"urls": ["ldaps://other.example"], "user_base": "dc=x"}),
+    ("DELETE /ldap-directories/corp", 204, None),
+    ("POST /ldap-directories/corp/sync", 202, {"force": False}),
+    ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -105,6 +114,7 @@ def generic(route: str) -> str:
         .replace("users/bob", "users/{name}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
+        .replace("corp", "{name}")
         .replace("grants/1", "grants/{id}")
         .replace("none", "{job_id}")
     )
@@ -120,6 +130,9 @@ async def fill(services: Services) -> None:
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
     await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
+    # Nobody listens there, so a test of it fails at once.
+    values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
+    await services.core.ldap.add("test", "corp", LdapChange(values))
     await services.snapshots.reload()
 
 

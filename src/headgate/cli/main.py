@@ -15,6 +15,7 @@ from headgate.cli import (
     group,
     init,
     job,
+    ldap,
     mirror_filters,
     network,
     promote,
@@ -73,6 +74,7 @@ app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
 app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
+app.add_typer(ldap.app, name="ldap")
 app.add_typer(token.app, name="token")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)

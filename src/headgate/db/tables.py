@@ -11,9 +11,6 @@
 says that the name left. Moments are stored as milliseconds since 1970 and are aware UTC datetimes in Python.
 """
 
-from datetime import datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -22,44 +19,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
-from headgate.kernel import clock
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime, stored as milliseconds since 1970."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Datetime to milliseconds."""
-        return None if value is None else clock.to_ms(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Milliseconds to datetime."""
-        return None if value is None else clock.from_ms(value)
-
-
-class Bytes(LargeBinary):
-    """Bytes as both drivers take and give them; SQLAlchemy's own type copies each value on its way in."""
-
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> None:
-        """Nothing to do."""
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:
-        """Nothing to do."""
-
+from headgate.db.columns import Bytes, Moment
 
 metadata = MetaData(
     naming_convention={
@@ -154,6 +120,22 @@ grant = Table(
     Column("created_at", Moment, nullable=False),
     Column("created_by", String, nullable=False),
     Column("provider", String, nullable=True),
+    sqlite_autoincrement=True,
+)
+
+# Asked in the order of `position`. `settings` holds no secret; the bind password is sealed.
+ldap_directory = Table(
+    "ldap_directory",
+    metadata,
+    _id(),
+    Column("name", String, nullable=False, unique=True),
+    Column("position", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("bind_password", String, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("checked_at", Moment, nullable=True),
+    Column("synced_at", Moment, nullable=True),
+    Column("failure", String, nullable=True),
     sqlite_autoincrement=True,
 )
 

@@ -2,7 +2,8 @@
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table
 
-from headgate.db.tables import Key, Moment, metadata
+from headgate.db.columns import Moment
+from headgate.db.tables import Key, metadata
 
 # The bundles a channel took in, oldest first; without a key, a plain zip from the drop folder.
 bundle = Table(

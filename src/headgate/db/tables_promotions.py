@@ -2,7 +2,8 @@
 
 from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, PrimaryKeyConstraint, String, Table
 
-from headgate.db.tables import Bytes, Key, Moment, metadata
+from headgate.db.columns import Bytes, Moment
+from headgate.db.tables import Key, metadata
 
 # What was decided, with the records as they were then; `items` of state `new` are what the target gets.
 promotion = Table(

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 # promote   what a person decided on         2         0.3 s
 # fetch     artifacts ahead                  2         2 s
 # airgap    bundles and the drop folder      2         0.5 s
+# ldap      directories                      1         1 s
 # upkeep    clean-up                         1         5 s
-PUBLISH, SYNC, PROMOTE, FETCH, AIRGAP, UPKEEP = "publish", "sync", "promote", "fetch", "airgap", "upkeep"
+PUBLISH, SYNC, PROMOTE, FETCH = "publish", "sync", "promote", "fetch"
+AIRGAP, LDAP, UPKEEP = "airgap", "ldap", "upkeep"
 QUEUES = (
     (PUBLISH, 2, 0.15),
     (SYNC, 2, 0.3),
     (PROMOTE, 2, 0.3),
     (FETCH, 2, 2.0),
     (AIRGAP, 2, 0.5),
+    (LDAP, 1, 1.0),
     (UPKEEP, 1, 5.0),
 )
 
@@ -34,6 +37,7 @@ class Kind:
 
 SYNC_MIRROR = Kind("sync-mirror", "SyncJobs", SYNC)
 FETCH_ARTIFACTS = Kind("fetch-artifacts", "FetchJobs", FETCH)
+SYNC_LDAP = Kind("sync-ldap", "LdapJobs", LDAP)
 PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
 PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
 EXPORT_BUNDLE = Kind("export-bundle", "AirgapJobs", AIRGAP)
@@ -46,6 +50,7 @@ KINDS = {
     for kind in (
         SYNC_MIRROR,
         FETCH_ARTIFACTS,
+        SYNC_LDAP,
         PUBLISH_DOCUMENT,
         PROMOTE_ARTIFACTS,
         EXPORT_BUNDLE,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from headgate.access.ldap.sync import LdapSync
 from headgate.airgap.drops import DropFolder
 from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
@@ -32,4 +33,5 @@ class WorkerParts:
     store: BlobStore
     routes: Routes
     jobs: JobService
+    ldap: LdapSync
     airgap: AirgapParts

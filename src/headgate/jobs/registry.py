@@ -16,6 +16,7 @@ from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.jobs.airgap import AirgapJobs, scan_drops
 from headgate.jobs.fetch import FetchJobs
+from headgate.jobs.ldap import LdapJobs
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.promote import PromoteJobs
 from headgate.jobs.publish import PublishJobs
@@ -38,5 +39,6 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     PromoteJobs(parts.database, PromotionService(parts.database, parts.store), bringer)
     AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
     PublishJobs(Renderer(parts.database, parts.store))
+    LdapJobs(parts.ldap)
     UpkeepJobs(parts.database, parts.store, parts.jobs)
     return flights.close

@@ -11,6 +11,13 @@ class SyncRequest(TypedDict):
     subdirs: list[str] | None
 
 
+class LdapRequest(TypedDict):
+    """Follow an LDAP directory; `is_forced` disables leavers however many they are."""
+
+    directory: str
+    is_forced: bool
+
+
 class FetchRequest(TypedDict):
     """Bring artifacts of a mirror here. `files` None: those its settings name, else every file of these names."""
 

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from dbos import DBOS
@@ -16,6 +17,7 @@ from headgate.channels.model import Channel
 from headgate.jobs.airgap import look_across
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
+from headgate.jobs.ldap import LdapClock
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.registry import make_jobs
@@ -37,6 +39,7 @@ class UpkeepPlan:
 
     interval_s: float
     request: UpkeepRequest
+    ldap_interval: timedelta
 
 
 async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
@@ -86,6 +89,7 @@ class _Around:
         self._checked_at = -_CHECK_S
         # Soon after a start, so that a server which is restarted every day is cleaned up at all.
         self._cleaned_at = time.monotonic() - upkeep.interval_s + _FIRST_CLEAN_UP_S
+        self._ldap = LdapClock(parts.database, parts.jobs, upkeep.ldap_interval)
 
     async def look(self) -> None:
         """Look, for ever."""
@@ -122,6 +126,7 @@ class _Around:
         if time.monotonic() - self._cleaned_at > self._upkeep.interval_s:
             self._cleaned_at = time.monotonic()
             await self._parts.jobs.collect("headgate", self._upkeep.request)
+        await self._ldap.look()
 
     async def _render_what_fell_behind(self, channels: Iterable[Channel]) -> None:
         """Ask for the eager document of every subdir whose newest revision has none: the revision is the request."""

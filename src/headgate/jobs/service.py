@@ -29,6 +29,7 @@ from headgate.jobs.kinds import (
     PROMOTE_ARTIFACTS,
     PUBLISH_DOCUMENT,
     SCAN_DROP_FOLDER,
+    SYNC_LDAP,
     SYNC_MIRROR,
     Kind,
 )
@@ -37,6 +38,7 @@ from headgate.jobs.requests import (
     ExportRequest,
     FetchRequest,
     ImportRequest,
+    LdapRequest,
     PromoteRequest,
     PublishRequest,
     ScanRequest,
@@ -154,6 +156,11 @@ class JobService:
     async def scan_drops(self, actor: str) -> str:
         """Ask for a look through the drop folder; its job id. One already waiting or running is that one."""
         return await self._ask(SCAN_DROP_FOLDER, "drops", actor, ScanRequest(actor=actor))
+
+    async def sync_ldap(self, actor: str, directory: str, *, is_forced: bool = False) -> str:
+        """Ask for a sync of an LDAP directory; its job id. One already waiting or running is that one."""
+        request = LdapRequest(directory=directory, is_forced=is_forced)
+        return await self._ask(SYNC_LDAP, f"ldap {directory} {is_forced}", actor, request)
 
     async def list_jobs(self, *, kind: str | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
         """The newest jobs first."""

@@ -16,6 +16,7 @@ from headgate.doors.api import (
     groups,
     jobs,
     keys,
+    ldap,
     me,
     mirrors,
     promotions,
@@ -83,6 +84,19 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (bundles, uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, authorities, jobs, keys, promotions, me):
+    for room in (
+        users,
+        groups,
+        roles,
+        grants,
+        access,
+        ldap,
+        tokens,
+        authorities,
+        jobs,
+        keys,
+        promotions,
+        me,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     return app

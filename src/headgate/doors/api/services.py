@@ -3,6 +3,8 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
 from headgate.access.service import AccessService
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
@@ -50,6 +52,10 @@ class ApiCore(Protocol):
         """Writes users and tokens."""
 
     @property
+    def ldap(self) -> LdapService:
+        """Writes LDAP directories."""
+
+    @property
     def trust(self) -> TrustService:
         """Writes trusted keys."""
 
@@ -72,6 +78,10 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def ldap_examiner(self) -> LdapExaminer:
+        """Tries LDAP directories out."""
 
     @property
     def routes(self) -> Routes:
