@@ -27,6 +27,12 @@ from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
 from headgate.access.sessions import TOPIC as SESSIONS
 from headgate.access.sessions import Lifetime, Sessions, SessionService
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exporting import Exporter
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
+from headgate.airgap.trees import TreeImporter
+from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
@@ -55,6 +61,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
+from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -125,6 +132,7 @@ class Core:
     sessions: SessionService
     devices: DeviceService
     ldap: LdapService
+    trust: TrustService
 
 
 def build_core(place: Place) -> Core:
@@ -144,6 +152,7 @@ def build_core(place: Place) -> Core:
         sessions=SessionService(database, secret, _lifetime(place.settings)),
         devices=DeviceService(database, secret, access, timedelta(days=place.settings.access.login_token_days)),
         ldap=LdapService(database, secret),
+        trust=TrustService(database),
     )
 
 
@@ -160,6 +169,39 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         yield core
     finally:
         await core.database.close()
+
+
+def build_airgap(core: Core) -> AirgapParts:
+    """What carries things over the air gap, but for the exporter, which needs a way to the bytes."""
+    database, store, settings = core.database, core.store, core.place.settings.airgap
+    importer, drops = Importer(database, store), None
+    if settings.drop_folder is not None:
+        trees = TreeImporter(database, store)
+        drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
+    return AirgapParts(
+        exports=Exports(store),
+        importer=importer,
+        drops=drops,
+        scan_s=settings.scan_seconds,
+        keep_s=settings.keep_hours * 3600,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
+    """An exporter with a delivery chain of its own, closed at the end."""
+    database, store, routes = core.database, core.store, open_routes(core.place)
+    async with database.read() as connection:
+        await routes.load(connection)
+    flights = Flights(store, Landing(database, store))
+    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, routes)))
+    catalog = Catalog()
+    locator = Locator(database, catalog, Maps(database), ShardCache(database))
+    try:
+        yield Exporter(database, store, catalog, locator, delivery)
+    finally:
+        await flights.close()
+        await routes.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +227,7 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    exports: Exports
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
@@ -249,6 +292,7 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        exports=Exports(store),
         freshness=Freshness(
             catalog,
             snapshots,

@@ -162,6 +162,19 @@ class JobsSettings(_Section):
     history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
 
 
+class AirgapSettings(_Section):
+    """What is carried over the air gap."""
+
+    drop_folder: AbsolutePath | None = Field(
+        default=None, description="Folder whose bundles and zips are taken in; without it, none."
+    )
+    scan_seconds: int = Field(default=60, ge=1, description="Time between two looks through the drop folder.")
+    settle_seconds: float = Field(
+        default=30, ge=0, description="How long a file there must have been left alone before it is looked at."
+    )
+    keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -191,6 +204,7 @@ class Settings(BaseSettings):
     upkeep: UpkeepSettings = UpkeepSettings()
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
+    airgap: AirgapSettings = AirgapSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -44,6 +44,18 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
+    ("POST /channels/team/exports", 202, {}),
+    ("GET /channels/team/exports/none", 404, None),
+    ("GET /channels/team/exports/none/manifest", 404, None),
+    ("GET /channels/team/exports/none/content", 404, None),
+    ("DELETE /channels/team/exports/none", 404, None),
+    ("POST /channels/team/imports", 202, {}),
+    ("GET /channels/team/imports/none", 404, None),
+    ("GET /bundles/keys", 200, None),
+    ("POST /bundles/keys", 201, {"name": "outside", "key": "ab" * 32}),
+    ("DELETE /bundles/keys/spare", 204, None),
+    ("GET /bundles/dropped", 200, None),
+    ("POST /bundles/scan", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
     ("GET /users", 200, None),
     ("POST /users", 201, {"name": "grace", "groups": ["Developers"]}),
@@ -138,6 +150,7 @@ async def fill(services: Services) -> None:
     spare = certificate_pem().encode()
     await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
+    await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
     # Nobody listens there, so a test of it fails at once.
     values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}

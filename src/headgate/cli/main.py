@@ -7,6 +7,7 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    bundle,
     ca,
     channel,
     doctor,
@@ -70,6 +71,7 @@ app.add_typer(network.app, name="network")
 app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")

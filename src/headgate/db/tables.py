@@ -5,6 +5,7 @@
                 subdir 1─* entry  (published map, a log) ────┘
                 subdir 1─* artifact ──> blob (bytes on disk, by sha256)
     channel 1─* document ──> blob (rendered repodata.json.zst ...)
+    channel 1─* bundle  (what was carried in, in order)
 
 `entry` is a log: the published map of revision R is, for every name, its last row with `revision <= R`; a NULL digest
 says that the name left. Moments are stored as milliseconds since 1970 and are aware UTC datetimes in Python.

@@ -9,11 +9,13 @@ from headgate.doors.api import (
     access,
     artifacts,
     authorities,
+    bundles,
     channels,
     filters,
     grants,
     groups,
     jobs,
+    keys,
     ldap,
     login,
     me,
@@ -84,7 +86,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, filters, mirrors, channels):
+    for room in (bundles, uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         users,
@@ -99,6 +101,7 @@ def build_api(services: ApiServices) -> FastAPI:
         login,
         authorities,
         jobs,
+        keys,
         promotions,
         me,
     ):

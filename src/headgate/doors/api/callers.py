@@ -111,6 +111,7 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
+BundleTruster = Annotated[Principal, Depends(_on_server(Permission.BUNDLE_TRUST))]
 NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
 
@@ -163,3 +164,13 @@ Mirroring = Annotated[Visit, Depends(_at_channel(Permission.MIRROR_MANAGE))]
 # With some package: the route asks again when it knows which.
 Uploading = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_UPLOAD, decide_for_some))]
 Deleting = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_DELETE, decide_for_some))]
+
+
+async def _exporting(visit: Annotated[Visit, Depends(_at_channel(Permission.BUNDLE_EXPORT))]) -> Visit:
+    # A bundle holds what its maker could have read and downloaded.
+    visit.require(Permission.CHANNEL_READ)
+    visit.require(Permission.ARTIFACT_DOWNLOAD)
+    return visit
+
+
+Exporting = Annotated[Visit, Depends(_exporting)]

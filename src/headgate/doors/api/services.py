@@ -9,6 +9,8 @@ from headgate.access.ldap.service import LdapService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.airgap.exports import Exports
+from headgate.airgap.trust import TrustService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
@@ -65,6 +67,10 @@ class ApiCore(Protocol):
     def ldap(self) -> LdapService:
         """Writes LDAP directories."""
 
+    @property
+    def trust(self) -> TrustService:
+        """Writes trusted keys."""
+
 
 class ApiServices(Protocol):
     """The services of a web worker that the API calls."""
@@ -112,6 +118,10 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def exports(self) -> Exports:
+        """Bundles being made or sent."""
 
     @property
     def freshness(self) -> Freshness:
