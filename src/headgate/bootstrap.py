@@ -8,20 +8,25 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
 from headgate.access.ldap.client import LdapClient
 from headgate.access.ldap.examination import LdapExaminer
 from headgate.access.ldap.service import LdapService
 from headgate.access.ldap.signin import LdapSignIn
 from headgate.access.ldap.store import TOPIC as LDAP
 from headgate.access.ldap.store import LdapDirectories
+from headgate.access.oidc import OidcSignIn
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.access.sessions import TOPIC as SESSIONS
+from headgate.access.sessions import Lifetime, Sessions, SessionService
 from headgate.airgap.drops import DropFolder
 from headgate.airgap.exporting import Exporter
 from headgate.airgap.exports import Exports
@@ -48,6 +53,7 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.doors.sessions import SessionCookies
 from headgate.http.breakers import Breakers
 from headgate.http.network import DIRECT, Network
 from headgate.http.proxies import Proxies
@@ -123,6 +129,8 @@ class Core:
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
+    sessions: SessionService
+    devices: DeviceService
     ldap: LdapService
     trust: TrustService
 
@@ -132,6 +140,7 @@ def build_core(place: Place) -> Core:
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
     sealer = open_sealer(place)
+    access = AccessService(database, secret)
     return Core(
         place=place,
         database=database,
@@ -139,10 +148,17 @@ def build_core(place: Place) -> Core:
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
         authorities=AuthorityService(database),
-        access=AccessService(database, secret),
+        access=access,
+        sessions=SessionService(database, secret, _lifetime(place.settings)),
+        devices=DeviceService(database, secret, access, timedelta(days=place.settings.access.login_token_days)),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
     )
+
+
+def _lifetime(settings: Settings) -> Lifetime:
+    hours = settings.access
+    return Lifetime(timedelta(hours=hours.session_hours), timedelta(hours=hours.session_idle_hours))
 
 
 @contextlib.asynccontextmanager
@@ -197,6 +213,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    cookies: SessionCookies
+    oidc: OidcSignIn
     ldap: LdapClient
     ldap_examiner: LdapExaminer
     maps: Maps
@@ -234,11 +252,13 @@ def build_services(place: Place) -> Services:
     """Put a web worker together."""
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
-    watch = watch_of(database)
+    watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
     snapshots.follow(TOPIC, catalog.load)
-    ldap = LdapClient(load_secret(place.folder.secret))
+    ldap = LdapClient(secret)
     authenticator = _build_authenticator(place, database, snapshots, ldap)
+    sessions = Sessions(database, secret, _lifetime(settings))
+    snapshots.follow(SESSIONS, sessions.load)
     maps, shards = Maps(database), ShardCache(database)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
@@ -258,6 +278,8 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        cookies=SessionCookies(sessions, authenticator, settings.server.public_url),
+        oidc=OidcSignIn(database, secret, routes.everywhere, core.sessions),
         ldap=ldap,
         ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,

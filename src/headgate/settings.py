@@ -24,6 +24,7 @@ OTHER_VARIABLES = frozenset(
         "HEADGATE_URL",
         "HEADGATE_TOKEN",
         "HEADGATE_ADMIN_PASSWORD",
+        "HEADGATE_OIDC_PROVIDER",
         "HEADGATE_SHARED",
         "HEADGATE_VENV",
         "HEADGATE_MITMDUMP",
@@ -125,6 +126,16 @@ class UploadSettings(_Section):
     max_ratio: int = Field(default=200, gt=1, description="Most times that unpacking may enlarge it.")
 
 
+class AccessSettings(_Section):
+    """How long those who signed in stay so."""
+
+    session_hours: int = Field(default=168, ge=1, le=8760, description="How long a browser stays signed in at most.")
+    session_idle_hours: int = Field(default=24, ge=1, le=8760, description="How long without a request in between.")
+    login_token_days: int = Field(
+        default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
+    )
+
+
 class UpkeepSettings(_Section):
     """What is collected when."""
 
@@ -189,6 +200,7 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
+    access: AccessSettings = AccessSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()

@@ -62,6 +62,15 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /users/bob", 200, None),
     ("PATCH /users/bob", 200, {"is_disabled": True}),
     ("DELETE /users/bob", 204, None),
+    ("GET /users/ada/sessions", 200, None),
+    ("DELETE /users/ada/sessions", 204, None),
+    ("DELETE /users/ada/sessions/1", 404, None),
+    ("GET /oidc-providers", 200, None),
+    ("POST /oidc-providers", 201, {"name": "new", "issuer": "https://sso.example", "client_id": "headgate"}),
+    ("GET /oidc-providers/sso", 404, None),
+    ("PATCH /oidc-providers/sso", 404, {"is_welcoming": False}),
+    ("DELETE /oidc-providers/sso", 404, None),
+    ("POST /oidc-providers/sso/test", 404, None),
     ("GET /groups", 200, None),
     ("POST /groups", 201, {"name": "Networkers"}),
     ("DELETE /groups/Developers", 204, None),
@@ -81,6 +90,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /ldap-directories/corp", 204, None),
     ("POST /ldap-directories/corp/sync", 202, {"force": False}),
     ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
+    ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -89,13 +100,21 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
-# Open to more than those who manage; tested by themselves below, in test_api_principals.py or test_api_uploads.py.
+# Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
+# test_sessions.py, test_devices.py or test_api_promotions.py.
 OTHERS = {
     "GET /access/explain",
     "GET /channels",
+    "DELETE /me/sessions/{id}",
     "GET /me",
+    "GET /me/sessions",
+    "GET /promotions",
+    "GET /promotions/{id}",
     "GET /tokens",
     "POST /channels/{channel}/artifacts",
+    "POST /login/device",
+    "POST /login/device/token",
+    "POST /promotions/{id}/undo",
     "POST /tokens",
 }
 
@@ -112,6 +131,9 @@ def generic(route: str) -> str:
         .replace("members/user/bob", "members/{kind}/{member}")
         .replace("members/user/ada", "members/{kind}/{member}")
         .replace("users/bob", "users/{name}")
+        .replace("users/ada", "users/{name}")
+        .replace("sessions/1", "sessions/{id}")
+        .replace("/sso", "/{name}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
         .replace("corp", "{name}")
@@ -200,6 +222,7 @@ async def test_me_says_who_calls(callers: Callers) -> None:
         "name": "ada",
         "is_administrator": True,
         "token": {"name": "viewer", "permissions": ["view"], "channels": None, "expires_at": None},
+        "csrf_token": None,
     }
 
 

@@ -27,8 +27,19 @@ _UPLOAD_TIMEOUT_S = 3600
 
 
 def connected() -> "Server":
-    """The server that HEADGATE_URL names, asked with the token in HEADGATE_TOKEN."""
-    return Server(os.environ.get("HEADGATE_URL") or DEFAULT_URL, os.environ.get("HEADGATE_TOKEN") or None)
+    """The server that HEADGATE_URL names, asked with the token in HEADGATE_TOKEN, or that of `headgate login`."""
+    url = server_url()
+    token = os.environ.get("HEADGATE_TOKEN")
+    if not token:
+        from headgate.cli.credentials import Credentials
+
+        token = Credentials().find(url)
+    return Server(url, token)
+
+
+def server_url() -> str:
+    """The server that HEADGATE_URL names."""
+    return os.environ.get("HEADGATE_URL") or DEFAULT_URL
 
 
 def channel_path(channel: str, *rest: str) -> str:

@@ -1,4 +1,4 @@
-"""Every table, in one place.
+"""Every table, in one place; those of signing in stand in `tables_sign_in.py`.
 
     channel 1─* source 1─* source_subdir 1─* source_shard ──┐ raw shards, as each source has them
     channel 1─* subdir 1─* revision                          ├─> shard (bytes by digest)
