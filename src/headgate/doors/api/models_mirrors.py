@@ -130,11 +130,12 @@ class MirrorChange(BaseModel):
         default=None, max_length=100, description="The subdirs to follow; null: every one that clients ask for."
     )
     settings: MirrorSettingsBody | None = None
+    next_run_at: datetime | None = Field(default=None, description="Said by the server; in a body it has no effect.")
     warnings: list[str] | None = Field(default=None, description="Said by the server; in a body it has no effect.")
 
     def given(self) -> dict[str, Any]:
         """What there is to change, as `mirrors.changed` takes it. Raises Invalid `subdir-invalid`."""
-        found = self.model_dump(exclude_unset=True, exclude={"warnings"})
+        found = self.model_dump(exclude_unset=True, exclude={"next_run_at", "warnings"})
         if "subdirs" in found and found["subdirs"] is not None:
             found["subdirs"] = tuple(Subdir.parse(subdir) for subdir in found["subdirs"])
         return {key: value for key, value in found.items() if value is not None or key == "subdirs"}
