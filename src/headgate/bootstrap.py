@@ -14,7 +14,10 @@ from sqlalchemy.engine import make_url
 from headgate.access.authenticate import Authenticator
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.advisories.room import AdvisoryRoom, open_room
+from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.channels.catalog import TOPIC, Catalog
+from headgate.channels.exposure import Exposure
 from headgate.channels.maps import Maps
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
@@ -111,6 +114,8 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    advisories: AdvisoryRoom
+    exposure: Exposure
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -136,6 +141,8 @@ def build_services(place: Place) -> Services:
     authenticator = Authenticator(load_secret(place.folder.secret))
     snapshots.follow(TOPIC, catalog.load)
     snapshots.follow("access", authenticator.load)
+    advisories = open_room(database)
+    snapshots.follow(ADVISORIES, advisories.book.load)
     maps, shards = Maps(database), ShardCache(database)
     outgoing = open_outgoing(settings)
     flights = Flights(outgoing, store, Landing(database, store))
@@ -163,4 +170,6 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        advisories=advisories,
+        exposure=Exposure(database, maps, advisories.book),
     )

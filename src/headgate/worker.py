@@ -6,8 +6,14 @@ import signal
 import sys
 from pathlib import Path
 
+from headgate.advisories.book import AdvisoryBook
+from headgate.advisories.feeds import FeedService
+from headgate.advisories.importing import Importer
+from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.bootstrap import Place, build_core, open_outgoing, open_place
+from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
+from headgate.jobs.advisories import AdvisoryKeeper, hand_on_to_nobody
 from headgate.jobs.engine import open_client
 from headgate.jobs.runner import UpkeepPlan, WorkerParts, run_worker
 from headgate.jobs.service import JobService
@@ -28,7 +34,11 @@ async def work(place: Place) -> None:
     stop = asyncio.Event()
     _stop_on(stop)
     try:
-        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
+        feeds = FeedService(core.database, Importer(core.database))
+        snapshots = Snapshots(core.database, watch)
+        snapshots.follow(ADVISORIES, AdvisoryBook().load)
+        keeper = AdvisoryKeeper(core.database, snapshots, feeds, jobs, hand_on_to_nobody)
+        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs, feeds, keeper)
         await run_worker(place.jobs_url, _EXECUTOR, parts, plan, stop)
     finally:
         jobs.close()

@@ -20,7 +20,7 @@ from headgate.advisories.findings import (
     Finding,
     Sureness,
 )
-from headgate.advisories.identities import Identity, Origin, choose, from_purls, purls_of
+from headgate.advisories.identities import Identity, NameRows, Origin, choose, from_purls, identities_of, purls_of
 from headgate.advisories.matching import Matcher
 from headgate.advisories.purls import Package
 from headgate.advisories.scoring import severity_of
@@ -49,7 +49,7 @@ class Brief:
 class Knowledge:
     """Everything assessments are made of. `affected`: package -> advisory id -> packed `Affected`s; never changed in place."""
 
-    names: Mapping[str, tuple[Identity, ...]] = field(default_factory=dict)
+    names: Mapping[str, NameRows] = field(default_factory=dict)
     affected: Mapping[Package, Mapping[str, bytes]] = field(default_factory=dict)
     briefs: Mapping[str, Brief] = field(default_factory=dict)
     canonical: Mapping[str, str] = field(default_factory=dict)
@@ -93,14 +93,17 @@ class Knowledge:
             found[filename] = plan.assess(record)
         return found
 
-    def matches(self, name: str, records: Mapping[str, Record]) -> Iterator[tuple[str, Finding]]:
-        """(file name, finding) of every record that an advisory affects."""
-        for filename, assessment in self.assess(name, records).items():
-            yield from ((filename, finding) for finding in assessment.findings)
+    def query(self, package: Package, version: str | None) -> list[str]:
+        """Ids of the advisories that affect a version of an upstream package; None: any version."""
+        return [
+            advisory
+            for advisory, body in self.affected.get(package, {}).items()
+            if version is None or any(one.why(version, {}) for one in _matchers(body))
+        ]
 
     def _all_identities(self, name: str) -> tuple[Identity, ...]:
         own = Identity(Package("conda", name), Origin.CURATED, Sureness.EXACT)
-        return (own, *self.names.get(name, ()))
+        return (own, *identities_of(name, self.names.get(name, ())))
 
     def _general(self, advisory: str) -> Sequence[Curation]:
         brief = self.briefs.get(advisory)

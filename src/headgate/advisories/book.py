@@ -16,8 +16,7 @@ from headgate.advisories.assessing import Brief, Knowledge
 from headgate.advisories.curating import curation_of
 from headgate.advisories.curations import Curation
 from headgate.advisories.findings import Assessment
-from headgate.advisories.identities import Identity
-from headgate.advisories.names import identities_of
+from headgate.advisories.identities import NameRows
 from headgate.advisories.purls import Package
 from headgate.advisories.store import TOPIC
 from headgate.conda.records import Record
@@ -32,7 +31,7 @@ _MANY = 2_000
 class _Draft:
     """The next knowledge while it is made: the maps are copies, their values are replaced, never changed."""
 
-    names: dict[str, tuple[Identity, ...]]
+    names: dict[str, NameRows]
     affected: dict[Package, Mapping[str, bytes]]
     briefs: dict[str, Brief]
     canonical: dict[str, str]
@@ -45,7 +44,6 @@ class AdvisoryBook:
     def __init__(self) -> None:
         self.knowledge = Knowledge()
         self._packages: dict[str, tuple[Package, ...]] = {}
-        self._origins: dict[str, set[tuple[str, str, str]]] = {}
         self._revision = 0
 
     def digest(self, name: str) -> bytes:
@@ -65,7 +63,7 @@ class AdvisoryBook:
         since, until = self._revision, (await read_epochs(connection)).get(TOPIC, 0)
         old = self.knowledge
         draft = _Draft(dict(old.names), dict(old.affected), dict(old.briefs), dict(old.canonical), dict(self._packages))
-        products = await self._load_names(connection, draft, since)
+        products = await _load_names(connection, draft, since)
         await _load_advisories(connection, draft, since)
         await _load_products(connection, draft, products)
         curations = await _read_curations(connection)
@@ -85,26 +83,26 @@ class AdvisoryBook:
         )
         self._packages, self._revision = draft.packages, until
 
-    async def _load_names(self, connection: AsyncConnection, draft: _Draft, since: int) -> set[Package]:
-        """The names that changed; the CPE products among what they are now."""
-        columns = tables.advisory_name.c
-        rows = await connection.execute(select(tables.advisory_name).where(columns.revision > since))
-        touched: set[str] = set()
-        products: set[Package] = set()
-        for row in rows:
-            touched.add(row.name)
-            known = self._origins.setdefault(row.name, set())
-            one = (row.origin, row.ecosystem, row.identity)
-            (known.discard if row.is_gone else known.add)(one)
-            if row.ecosystem == "CPE" and not row.is_gone:
-                products.add(Package(row.ecosystem, row.identity))
-        for name in touched:
-            identities = identities_of(self._origins[name], name)
-            if identities:
-                draft.names[name] = identities
-            else:
-                draft.names.pop(name, None)
-        return products
+
+async def _load_names(connection: AsyncConnection, draft: _Draft, since: int) -> set[Package]:
+    """The names that changed; the CPE products among what they are now."""
+    columns = tables.advisory_name.c
+    rows = await connection.execute(
+        select(columns.name, columns.origin, columns.ecosystem, columns.identity, columns.is_gone).where(
+            columns.revision > since
+        )
+    )
+    products: set[Package] = set()
+    for row in rows:
+        one = (row.origin, row.ecosystem, row.identity)
+        left = tuple(known for known in draft.names.get(row.name, ()) if known != one)
+        if left or not row.is_gone:
+            draft.names[row.name] = left if row.is_gone else (*left, one)
+        else:
+            draft.names.pop(row.name, None)
+        if row.ecosystem == "CPE" and not row.is_gone:
+            products.add(Package(row.ecosystem, row.identity))
+    return products
 
 
 async def _load_advisories(connection: AsyncConnection, draft: _Draft, since: int) -> None:

@@ -77,6 +77,15 @@ class CurationService:
                 statement = statement.where(columns.advisory.in_(ids))
             return [curation_of(row) for row in await connection.execute(statement)]
 
+    async def get_many(self, ids: Collection[int]) -> list[Curation]:
+        """Those of these ids, by id."""
+        columns, found = tables.curation.c, list[Curation]()
+        async with self._database.read() as connection:
+            for some in chunks(sorted(ids)):
+                rows = await connection.execute(select(tables.curation).where(columns.id.in_(some)))
+                found.extend(curation_of(row) for row in rows)
+        return sorted(found, key=lambda one: one.id)
+
     async def curate(self, actor: str, claims: Sequence[Claim]) -> list[int]:
         """Say something of advisories and records, in force at once; what was said of the very same before ends.
 

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from headgate.advisories.findings import Sureness
@@ -124,3 +125,23 @@ def choose(identities: Iterable[Identity]) -> tuple[Identity, ...]:
         best = min(_TRUST[one.origin] for one in found)
         chosen.extend(one for one in found if _TRUST[one.origin] == best)
     return tuple(sorted(set(chosen)))
+
+
+NameRows = tuple[tuple[str, str, str], ...]
+"""(origin, ecosystem, package) of what is said of one conda name."""
+
+
+@lru_cache(maxsize=16_384)
+def identities_of(name: str, rows: NameRows) -> tuple[Identity, ...]:
+    """All that is said of a conda name."""
+    by_origin: dict[Origin, list[Package]] = {}
+    for origin, ecosystem, package in rows:
+        by_origin.setdefault(Origin(origin), []).append(Package(ecosystem, package))
+    found: list[Identity] = []
+    for origin, packages in by_origin.items():
+        if origin is Origin.MAPPING:
+            found.extend(mapped(name, (one.name for one in packages if one.name)))
+            continue
+        sureness = Sureness.GUESSED if origin is Origin.SOURCE_URL else Sureness.EXACT
+        found.extend(Identity(one, origin, sureness) for one in packages)
+    return tuple(sorted(found))

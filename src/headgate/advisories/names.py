@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.advisories.findings import Sureness
-from headgate.advisories.identities import Identity, Origin, from_purls, from_urls, mapped
+from headgate.advisories.identities import Identity, NameRows, Origin, from_purls, from_urls, identities_of, mapped
 from headgate.advisories.purls import Package, read_purl
 from headgate.advisories.statements import Mapped
 from headgate.advisories.store import announce, next_revision
@@ -29,21 +28,6 @@ class KnownName:
     identities: tuple[Identity, ...]
 
 
-def identities_of(rows: Iterable[tuple[str, str, str]], name: str) -> tuple[Identity, ...]:
-    """The identities of a name's (origin, ecosystem, package) rows."""
-    by_origin: dict[Origin, list[Package]] = {}
-    for origin, ecosystem, package in rows:
-        by_origin.setdefault(Origin(origin), []).append(Package(ecosystem, package))
-    found: list[Identity] = []
-    for origin, packages in by_origin.items():
-        if origin is Origin.MAPPING:
-            found.extend(mapped(name, (one.name for one in packages if one.name)))
-            continue
-        sureness = Sureness.GUESSED if origin is Origin.SOURCE_URL else Sureness.EXACT
-        found.extend(Identity(one, origin, sureness) for one in packages)
-    return tuple(sorted(found))
-
-
 class NameService:
     """Reads and writes what conda names are."""
 
@@ -63,7 +47,7 @@ class NameService:
         async with self._database.read() as connection:
             names = [row[0] for row in await connection.execute(chosen.order_by(columns.name).limit(limit))]
             rows = await _live_rows(connection, names)
-        return [KnownName(one, identities_of(rows.get(one, ()), one)) for one in names]
+        return [KnownName(one, identities_of(one, tuple(rows.get(one, ())))) for one in names]
 
     async def set_name(self, actor: str, name: str, purls: Sequence[str] | None) -> None:
         """Say which packages a conda name is (none of them: it is no PyPI package); None takes that back.
@@ -92,12 +76,12 @@ def _read(purl: str) -> Package:
     return read[0]
 
 
-async def _live_rows(connection: AsyncConnection, names: Sequence[str]) -> dict[str, list[tuple[str, str, str]]]:
-    columns, found = tables.advisory_name.c, dict[str, list[tuple[str, str, str]]]()
+async def _live_rows(connection: AsyncConnection, names: Sequence[str]) -> dict[str, NameRows]:
+    columns, found = tables.advisory_name.c, dict[str, NameRows]()
     statement = select(columns.name, columns.origin, columns.ecosystem, columns.identity)
     for some in chunks(names):
         for row in await connection.execute(statement.where(columns.name.in_(some), columns.is_gone.is_(False))):
-            found.setdefault(row.name, []).append((row.origin, row.ecosystem, row.identity))
+            found[row.name] = (*found.get(row.name, ()), (row.origin, row.ecosystem, row.identity))
     return found
 
 

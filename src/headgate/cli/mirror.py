@@ -93,12 +93,12 @@ def remove_upstream(
         out.show({"channel": channel, "url": url and mask_url(url), "removed": True}, [f"{channel} left {shown}."])
 
 
-def wait_for(server: Server, job_id: str, out: Output) -> Any:
+def wait_for(server: Server, job_id: str, out: Output, *, place: str = "jobs") -> Any:
     """The job when it has ended; a progress bar until then."""
     with out.progress() as progress:
         task = progress.add_task("waiting", total=None)
         while True:
-            job = server.get(f"jobs/{job_id}")
+            job = server.get(f"{place}/{job_id}")
             if job["ended_at"] is not None or job["state"] in {"done", "failed", "stopped"}:
                 return job
             shown = job["progress"] or {}

@@ -1,9 +1,10 @@
 """DBOS, set up: where its database is, which queues there are, how a worker is named.
 
-queue     what runs there                  at once   looked at every
-publish   documents somebody waits for     2         0.15 s
-sync      mirrors                          2         0.25 s
-upkeep    clean-up                         1         5 s
+queue       what runs there                  at once   looked at every
+publish     documents somebody waits for     2         0.15 s
+sync        mirrors                          2         0.25 s
+advisories  feeds and files of advisories    1         0.25 s
+upkeep      clean-up                         1         5 s
 """
 
 import asyncio
@@ -18,8 +19,8 @@ APPLICATION = "headgate"
 STEPS_VERSION = "1"
 INSTANCE = "headgate"
 
-PUBLISH, SYNC, UPKEEP = "publish", "sync", "upkeep"
-_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (UPKEEP, 1, 5.0))
+PUBLISH, SYNC, ADVISORIES, UPKEEP = "publish", "sync", "advisories", "upkeep"
+_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (ADVISORIES, 1, 0.25), (UPKEEP, 1, 5.0))
 
 
 def _engine(url: URL) -> Engine:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 import structlog
 from dbos import DBOS
 
+from headgate.advisories.feeds import FeedService
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER, Renderer
 from headgate.channels.model import Channel
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.http.client import Outgoing
+from headgate.jobs.advisories import AdvisoryJobs, AdvisoryKeeper
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.publish import PublishJobs
@@ -41,6 +43,8 @@ class WorkerParts:
     store: BlobStore
     outgoing: Outgoing
     jobs: JobService
+    feeds: FeedService
+    keeper: AdvisoryKeeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     worker = open_worker(jobs_url, executor)
     SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
     PublishJobs(Renderer(parts.database, parts.store))
+    AdvisoryJobs(parts.feeds, parts.outgoing, parts.store)
     UpkeepJobs(parts.database, parts.store)
     DBOS.launch()
     _adopt_logs()
@@ -90,9 +95,11 @@ async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -
                 # What failed is tried again though nothing changed.
                 checked_at, seen = time.monotonic(), None
                 await lost.resume()
+                await parts.keeper.look()
             version = parts.watch.version()
             if version != seen:
                 seen = version
+                await parts.keeper.hand_on()
                 await _render_what_fell_behind(parts)
             if time.monotonic() - cleaned_at > upkeep.interval_s:
                 cleaned_at = time.monotonic()

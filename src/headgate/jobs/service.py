@@ -16,8 +16,8 @@ from sqlalchemy import select
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, disk_errors
-from headgate.jobs.engine import INSTANCE, PUBLISH, SYNC, UPKEEP
-from headgate.jobs.requests import PublishRequest, SyncRequest, UpkeepRequest
+from headgate.jobs.engine import ADVISORIES, INSTANCE, PUBLISH, SYNC, UPKEEP
+from headgate.jobs.requests import FeedRequest, ImportRequest, PublishRequest, SyncRequest, UpkeepRequest
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
 
@@ -78,6 +78,17 @@ class JobService:
         return await self._ask(
             "publish-document", "PublishJobs", PUBLISH, f"publish {channel} {subdir} {document}", "headgate", request
         )
+
+    async def refresh_feed(self, actor: str, feed: str) -> str:
+        """Ask for a look at the URL of an advisory feed; its job id. One already waiting or running is that one."""
+        request = FeedRequest(actor=actor, feed=feed)
+        return await self._ask("refresh-feed", "AdvisoryJobs", ADVISORIES, f"feed {feed}", actor, request)
+
+    async def import_advisories(self, actor: str, feed: str, sha256: str, *, is_whole: bool) -> str:
+        """Ask for an uploaded file to be read into an advisory feed; its job id."""
+        request = ImportRequest(actor=actor, feed=feed, sha256=sha256, is_whole=is_whole)
+        same = f"import {feed} {sha256}"
+        return await self._ask("import-advisories", "AdvisoryJobs", ADVISORIES, same, actor, request)
 
     async def collect(self, actor: str, shard_age_days: int, blob_age_hours: int) -> str:
         """Ask for a clean-up; its job id."""

@@ -3,7 +3,7 @@
 import json
 import re
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -118,7 +118,7 @@ async def test_affected_set_equals_that_of_a_slow_matcher(room: Room, data: Path
     by_name: dict[tuple[str, str], dict[str, Any]] = defaultdict(dict)
     for subdir, filename, record in read_records(data):
         by_name[subdir, record["name"]][filename] = to_wire(record)
-    found, coverage = set(), defaultdict(int)
+    found, coverage = set(), Counter[Coverage]()
     for (subdir, name), records in by_name.items():
         for filename, assessment in room.book.assess(name, records).items():
             coverage[assessment.coverage] += 1

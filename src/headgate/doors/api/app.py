@@ -7,12 +7,16 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from headgate.doors.api import (
     access,
+    advisories,
+    advisory_feeds,
     artifacts,
     channels,
+    curations,
     grants,
     groups,
     jobs,
     me,
+    osv,
     revisions,
     roles,
     tokens,
@@ -76,8 +80,9 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels):
+    for room in (uploads, revisions, artifacts, upstreams, advisories, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (users, groups, roles, grants, access, tokens, jobs, me, advisory_feeds, curations):
         app.include_router(room.router, prefix=PREFIX)
+    app.include_router(osv.router)
     return app

@@ -4,13 +4,16 @@ from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
+from headgate.advisories.room import AdvisoryRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.exposure import Exposure
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class ApiCore(Protocol):
@@ -23,6 +26,10 @@ class ApiCore(Protocol):
     @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
 
     @property
     def access(self) -> AccessService:
@@ -59,3 +66,11 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """Knows advisories."""
+
+    @property
+    def exposure(self) -> Exposure:
+        """Holds channels against them."""
