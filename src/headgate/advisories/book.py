@@ -20,7 +20,7 @@ from headgate.advisories.identities import NameRows
 from headgate.advisories.purls import Package
 from headgate.advisories.store import TOPIC
 from headgate.conda.records import Record
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import chunks, read_epochs
 
 # More changed rows than this are read in one scan.

@@ -10,7 +10,7 @@ from headgate.advisories.curating import ids_of
 from headgate.advisories.merging import Advisory
 from headgate.advisories.purls import Package
 from headgate.advisories.store import unpack_body
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, chunks
 from headgate.kernel.errors import NotFound
 

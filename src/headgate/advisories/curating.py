@@ -21,7 +21,7 @@ from headgate.advisories.store import announce, announce_packages, next_revision
 from headgate.advisories.vex import JUSTIFICATIONS, claim_key
 from headgate.audit.events import Action, record
 from headgate.conda.names import PackageName, Sha256
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, chunks
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound

@@ -21,7 +21,7 @@ from headgate.advisories.store import (
     rebuild,
 )
 from headgate.audit.events import Action, record
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, insert
 from headgate.http.client import Outgoing
 from headgate.http.masking import mask_url

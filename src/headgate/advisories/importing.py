@@ -28,7 +28,7 @@ from headgate.advisories.store import (
     write_statements,
 )
 from headgate.audit.events import Action, record
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, chunks, insert
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound

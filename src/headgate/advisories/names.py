@@ -12,7 +12,7 @@ from headgate.advisories.statements import Mapped
 from headgate.advisories.store import announce, next_revision
 from headgate.audit.events import Action, record
 from headgate.conda.names import PackageName
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, chunks, insert
 from headgate.kernel.errors import Invalid
 

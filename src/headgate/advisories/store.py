@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.advisories.merging import Advisory, group, merge, names_of
 from headgate.advisories.purls import Package
 from headgate.advisories.statements import Affected, Statement, pack, unpack_statement
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import advance_epoch, chunks, insert, read_epochs
 from headgate.kernel import clock
 

@@ -16,7 +16,7 @@ from sqlalchemy import delete, select
 from headgate.advisories.curating import CurationService
 from headgate.advisories.feeds import FeedService, due
 from headgate.conda.names import Sha256
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, chunks
 from headgate.db.snapshots import Snapshots
 from headgate.http.client import Outgoing

@@ -16,7 +16,7 @@ from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer, Outcome
 from headgate.advisories.names import NameService
 from headgate.bootstrap import Place
-from headgate.db import tables
+from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database
 
 
