@@ -21,7 +21,7 @@ from headgate.doors.conda.app import CondaDoor, public_url
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.freshness import Freshness
 from headgate.doors.http import Receive, Scope, Send, finish, start
-from headgate.doors.metrics import REQUESTS, render_metrics
+from headgate.doors.metrics import REQUESTS, observe_advisories, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.home import render_home
@@ -90,6 +90,7 @@ class Application:
                 await self._services.snapshots.reload()
                 await _send_text(scope, send, "ready\n")
             case "/metrics":
+                observe_advisories(self._services.advisories.book.knowledge)
                 await _send_text(scope, send, render_metrics().decode())
             case "/":
                 await self._send_home(scope, send)

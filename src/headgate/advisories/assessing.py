@@ -57,6 +57,7 @@ class Knowledge:
     curations_of_name: Mapping[str, Sequence[Curation]] = field(default_factory=dict)
     curations_of_advisory: Mapping[str, Sequence[Curation]] = field(default_factory=dict)
     newest_feed_at: datetime | None = None
+    feeds: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def covers(self, package: Package) -> bool:
         """Whether a feed speaks of the package's ecosystem, or of the package itself."""

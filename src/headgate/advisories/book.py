@@ -67,9 +67,8 @@ class AdvisoryBook:
         await _load_advisories(connection, draft, since)
         await _load_products(connection, draft, products)
         curations = await _read_curations(connection)
-        feeds = (
-            await connection.execute(select(tables.advisory_feed.c.ecosystems, tables.advisory_feed.c.read_at))
-        ).all()
+        columns = tables.advisory_feed.c
+        feeds = (await connection.execute(select(columns.name, columns.ecosystems, columns.read_at))).all()
         self.knowledge = replace(
             old,
             names=draft.names,
@@ -79,6 +78,7 @@ class AdvisoryBook:
             ecosystems=frozenset(one for row in feeds for one in row.ecosystems),
             curations_of_name=_by((one for one in curations if one.name is not None), "name"),
             curations_of_advisory=_by((one for one in curations if one.name is None), "advisory"),
+            feeds={row.name: row.read_at for row in feeds},
             newest_feed_at=max((row.read_at for row in feeds if row.ecosystems and row.read_at), default=None),
         )
         self._packages, self._revision = draft.packages, until

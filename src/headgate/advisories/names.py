@@ -107,21 +107,23 @@ def is_shrinking(known: int, missing: int) -> bool:
     return missing > max(20, known // 10)
 
 
-async def learn(connection: AsyncConnection, name: str, purls: Iterable[str], urls: Iterable[str]) -> None:
-    """Remember what a new artifact of a package says of its upstream; nothing is written when it is known."""
-    columns = tables.advisory_name.c
-    for origin, found in ((Origin.PURL, from_purls(purls)), (Origin.SOURCE_URL, from_urls(urls))):
-        wanted = {(one.package.ecosystem, one.package.name) for one in found}
+async def learn(
+    connection: AsyncConnection, purls: Mapping[str, Iterable[str]], urls: Mapping[str, Iterable[str]]
+) -> None:
+    """Remember what new records of packages say of their upstream; nothing is written when it is known.
+
+    Only so is it known which names an advisory touches. What was told once stays: other builds may still say it.
+    """
+    for origin, read, told in ((Origin.PURL, from_purls, purls), (Origin.SOURCE_URL, from_urls, urls)):
+        found = {
+            name: {(one.package.ecosystem, one.package.name) for one in read(texts)} for name, texts in told.items()
+        }
+        wanted = {name: packages for name, packages in found.items() if packages}
         if not wanted:
             continue
-        rows = await connection.execute(
-            select(columns.ecosystem, columns.identity).where(
-                columns.name == name, columns.origin == origin, columns.is_gone.is_(False)
-            )
-        )
-        known = {(row.ecosystem, row.identity) for row in rows}
-        if wanted - known:
-            await write_names(connection, origin, {name: wanted | known})
+        for name, known in (await _known(connection, origin, wanted)).items():
+            wanted[name] = wanted.get(name, set()) | {one for one, is_gone in known.items() if not is_gone}
+        await write_names(connection, origin, {name: wanted[name] for name in found if name in wanted})
 
 
 async def write_names(connection: AsyncConnection, origin: Origin, wanted: Mapping[str, set[tuple[str, str]]]) -> int:

@@ -23,6 +23,7 @@ from headgate.doors.api.models_advisories import (
 )
 from headgate.doors.api.paging import Listing, Paging, Word
 from headgate.doors.api.services import ApiServices
+from headgate.doors.metrics import observe_affected
 from headgate.kernel.errors import Invalid, NotFound
 
 router = APIRouter(tags=["advisories"])
@@ -118,6 +119,7 @@ async def show_import(
 async def show_coverage(visit: Advised, services: Services) -> CoverageAnswer:
     """How many files of each subdir are affected, not affected, or were not checked, and why."""
     rows = await services.exposure.coverage(visit.channel)
+    observe_affected(visit.channel.name, sum(row.affected for row in rows))
     return CoverageAnswer(
         channel=visit.channel.name,
         subdirs=[
