@@ -28,7 +28,8 @@ from headgate.http.masking import mask_url
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, HeadgateError, Invalid, NotFound, Unavailable
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+FEED_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_NAME = re.compile(FEED_NAME)
 _URL = re.compile(r"(?:https?://[^\s\x00/]+|file:///)[^\s\x00]*")
 MAX_BYTES = 2 << 30
 UPLOADS = "uploads"

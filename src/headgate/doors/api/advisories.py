@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from headgate.advisories.catalogue import AdvisoryFilter, Listed
 from headgate.advisories.curating import CurationFilter
-from headgate.advisories.feeds import MAX_BYTES, UPLOADS
+from headgate.advisories.feeds import FEED_NAME, MAX_BYTES, UPLOADS
 from headgate.advisories.identities import choose, identities_of
 from headgate.advisories.purls import Package, read_purl
 from headgate.channels.exposure import Exposed
@@ -37,7 +37,9 @@ _BODY: dict[str, Any] = {
 }
 NameQuery = Annotated[str | None, Query(max_length=64, pattern=r"^[^\x00]*$", description="A conda package.")]
 IdPath = Annotated[str, Path(alias="id", max_length=200, pattern=r"^[^\x00/]+$", examples=["CVE-2024-35195"])]
-FeedQuery = Annotated[str, Query(max_length=64, description="The feed that it belongs to; made when it is new.")]
+FeedQuery = Annotated[
+    str, Query(max_length=64, pattern=FEED_NAME, description="The feed that it belongs to; made when it is new.")
+]
 
 
 @router.get("/advisories")
