@@ -30,7 +30,7 @@ from headgate.kernel.errors import Conflict, HeadgateError, Invalid, NotFound, U
 
 FEED_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 _NAME = re.compile(FEED_NAME)
-_URL = re.compile(r"(?:https?://[^\s\x00/]+|file:///)[^\s\x00]*")
+_URL = re.compile(r"(?:https?://[^\s\x00/@]+(?=[/?]|$)|file:///)[^\s\x00]*")
 MAX_BYTES = 2 << 30
 UPLOADS = "uploads"
 
@@ -222,7 +222,7 @@ def _check(name: str, url: str | None) -> None:
             "feed-name-invalid", f"{name[:64]!r} is no name for a feed: use lower-case letters, digits, '.', '_', '-'."
         )
     if url is not None and not (len(url) <= 2_000 and _URL.fullmatch(url)):
-        raise Invalid("url-invalid", f"{mask_url(url[:200])!r} is not an http, https or file URL.")
+        raise Invalid("url-invalid", f"{mask_url(url[:200])!r} is not an http, https or file URL without a password.")
 
 
 def _new(name: str, url: str | None, interval_minutes: int, *, is_whole: bool) -> dict[str, Any]:

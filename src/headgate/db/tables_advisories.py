@@ -8,7 +8,8 @@
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table
 
-from headgate.db.tables import Bytes, Key, Moment, metadata
+from headgate.db.columns import Bytes, Moment
+from headgate.db.tables import Key, metadata
 
 advisory_feed = Table(
     "advisory_feed",

@@ -10,18 +10,22 @@ from headgate.doors.api import (
     advisories,
     advisory_feeds,
     artifacts,
+    authorities,
     channels,
     curations,
+    filters,
     grants,
     groups,
     jobs,
+    ldap,
     me,
+    mirrors,
     osv,
+    promotions,
     revisions,
     roles,
     tokens,
     uploads,
-    upstreams,
     users,
 )
 from headgate.doors.api.errors import install_errors
@@ -80,9 +84,23 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, advisories, channels):
+    for room in (uploads, revisions, artifacts, filters, mirrors, advisories, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me, advisory_feeds, curations):
+    for room in (
+        users,
+        groups,
+        roles,
+        grants,
+        access,
+        ldap,
+        tokens,
+        authorities,
+        jobs,
+        promotions,
+        advisory_feeds,
+        curations,
+        me,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     app.include_router(osv.router)
     return app
