@@ -8,22 +8,33 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
 from headgate.access.ldap.client import LdapClient
 from headgate.access.ldap.examination import LdapExaminer
 from headgate.access.ldap.service import LdapService
 from headgate.access.ldap.signin import LdapSignIn
 from headgate.access.ldap.store import TOPIC as LDAP
 from headgate.access.ldap.store import LdapDirectories
+from headgate.access.oidc import OidcSignIn
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.access.sessions import TOPIC as SESSIONS
+from headgate.access.sessions import Lifetime, Sessions, SessionService
 from headgate.advisories.room import AdvisoryRoom, open_room
 from headgate.advisories.store import TOPIC as ADVISORIES
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exporting import Exporter
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
+from headgate.airgap.trees import TreeImporter
+from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
@@ -45,6 +56,7 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.doors.sessions import SessionCookies
 from headgate.http.breakers import Breakers
 from headgate.http.network import DIRECT, Network
 from headgate.http.proxies import Proxies
@@ -52,6 +64,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
+from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -119,7 +132,10 @@ class Core:
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
+    sessions: SessionService
+    devices: DeviceService
     ldap: LdapService
+    trust: TrustService
 
 
 def build_core(place: Place) -> Core:
@@ -127,6 +143,7 @@ def build_core(place: Place) -> Core:
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
     sealer = open_sealer(place)
+    access = AccessService(database, secret)
     return Core(
         place=place,
         database=database,
@@ -134,9 +151,17 @@ def build_core(place: Place) -> Core:
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
         authorities=AuthorityService(database),
-        access=AccessService(database, secret),
+        access=access,
+        sessions=SessionService(database, secret, _lifetime(place.settings)),
+        devices=DeviceService(database, secret, access, timedelta(days=place.settings.access.login_token_days)),
         ldap=LdapService(database, secret),
+        trust=TrustService(database),
     )
+
+
+def _lifetime(settings: Settings) -> Lifetime:
+    hours = settings.access
+    return Lifetime(timedelta(hours=hours.session_hours), timedelta(hours=hours.session_idle_hours))
 
 
 @contextlib.asynccontextmanager
@@ -149,6 +174,39 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         await core.database.close()
 
 
+def build_airgap(core: Core) -> AirgapParts:
+    """What carries things over the air gap, but for the exporter, which needs a way to the bytes."""
+    database, store, settings = core.database, core.store, core.place.settings.airgap
+    importer, drops = Importer(database, store), None
+    if settings.drop_folder is not None:
+        trees = TreeImporter(database, store)
+        drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
+    return AirgapParts(
+        exports=Exports(store),
+        importer=importer,
+        drops=drops,
+        scan_s=settings.scan_seconds,
+        keep_s=settings.keep_hours * 3600,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
+    """An exporter with a delivery chain of its own, closed at the end."""
+    database, store, routes = core.database, core.store, open_routes(core.place)
+    async with database.read() as connection:
+        await routes.load(connection)
+    flights = Flights(store, Landing(database, store))
+    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, routes)))
+    catalog = Catalog()
+    locator = Locator(database, catalog, Maps(database), ShardCache(database))
+    try:
+        yield Exporter(database, store, catalog, locator, delivery)
+    finally:
+        await flights.close()
+        await routes.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a web worker serves with."""
@@ -158,6 +216,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    cookies: SessionCookies
+    oidc: OidcSignIn
     ldap: LdapClient
     ldap_examiner: LdapExaminer
     maps: Maps
@@ -170,6 +230,7 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    exports: Exports
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
@@ -196,13 +257,15 @@ def build_services(place: Place) -> Services:
     """Put a web worker together."""
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
-    watch = watch_of(database)
+    watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
     snapshots.follow(TOPIC, catalog.load)
     advisories = open_room(database)
     snapshots.follow(ADVISORIES, advisories.book.load)
-    ldap = LdapClient(load_secret(place.folder.secret))
+    ldap = LdapClient(secret)
     authenticator = _build_authenticator(place, database, snapshots, ldap)
+    sessions = Sessions(database, secret, _lifetime(settings))
+    snapshots.follow(SESSIONS, sessions.load)
     maps, shards = Maps(database), ShardCache(database)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
@@ -222,6 +285,8 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        cookies=SessionCookies(sessions, authenticator, settings.server.public_url),
+        oidc=OidcSignIn(database, secret, routes.everywhere, core.sessions),
         ldap=ldap,
         ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
@@ -234,6 +299,7 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        exports=Exports(store),
         freshness=Freshness(
             catalog,
             snapshots,

@@ -24,6 +24,7 @@ OTHER_VARIABLES = frozenset(
         "HEADGATE_URL",
         "HEADGATE_TOKEN",
         "HEADGATE_ADMIN_PASSWORD",
+        "HEADGATE_OIDC_PROVIDER",
         "HEADGATE_SHARED",
         "HEADGATE_VENV",
         "HEADGATE_MITMDUMP",
@@ -125,6 +126,16 @@ class UploadSettings(_Section):
     max_ratio: int = Field(default=200, gt=1, description="Most times that unpacking may enlarge it.")
 
 
+class AccessSettings(_Section):
+    """How long those who signed in stay so."""
+
+    session_hours: int = Field(default=168, ge=1, le=8760, description="How long a browser stays signed in at most.")
+    session_idle_hours: int = Field(default=24, ge=1, le=8760, description="How long without a request in between.")
+    login_token_days: int = Field(
+        default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
+    )
+
+
 class UpkeepSettings(_Section):
     """What is collected when."""
 
@@ -149,6 +160,19 @@ class JobsSettings(_Section):
 
     workers: int = Field(default=1, ge=0, le=16, description="Jobs workers that `headgate serve` runs.")
     history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
+
+
+class AirgapSettings(_Section):
+    """What is carried over the air gap."""
+
+    drop_folder: AbsolutePath | None = Field(
+        default=None, description="Folder whose bundles and zips are taken in; without it, none."
+    )
+    scan_seconds: int = Field(default=60, ge=1, description="Time between two looks through the drop folder.")
+    settle_seconds: float = Field(
+        default=30, ge=0, description="How long a file there must have been left alone before it is looked at."
+    )
+    keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
 
 
 class LogSettings(_Section):
@@ -176,9 +200,11 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
+    access: AccessSettings = AccessSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
+    airgap: AirgapSettings = AirgapSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -14,7 +14,7 @@ from headgate.advisories.book import AdvisoryBook
 from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
-from headgate.bootstrap import Place, build_core, open_place, open_routes
+from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper, hand_on_to_nobody
@@ -47,9 +47,11 @@ async def work(place: Place, *, has_parent: bool) -> None:
         feeds = FeedService(core.database, Importer(core.database))
         snapshots = Snapshots(core.database, watch)
         snapshots.follow(ADVISORIES, AdvisoryBook().load)
-        keeper = AdvisoryKeeper(core.database, snapshots, feeds, jobs, hand_on_to_nobody)
+        keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, hand_on_to_nobody)
         following = LdapSync(core.database, ldap)
-        parts = WorkerParts(core.database, watch, core.store, routes, jobs, following, feeds, keeper)
+        parts = WorkerParts(
+            core.database, watch, core.store, routes, jobs, following, feeds, keeper, build_airgap(core)
+        )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:
         ldap.close()

@@ -46,12 +46,33 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
+    ("POST /channels/team/exports", 202, {}),
+    ("GET /channels/team/exports/none", 404, None),
+    ("GET /channels/team/exports/none/manifest", 404, None),
+    ("GET /channels/team/exports/none/content", 404, None),
+    ("DELETE /channels/team/exports/none", 404, None),
+    ("POST /channels/team/imports", 202, {}),
+    ("GET /channels/team/imports/none", 404, None),
+    ("GET /bundles/keys", 200, None),
+    ("POST /bundles/keys", 201, {"name": "outside", "key": "ab" * 32}),
+    ("DELETE /bundles/keys/spare", 204, None),
+    ("GET /bundles/dropped", 200, None),
+    ("POST /bundles/scan", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
     ("GET /users", 200, None),
     ("POST /users", 201, {"name": "grace", "groups": ["Developers"]}),
     ("GET /users/bob", 200, None),
     ("PATCH /users/bob", 200, {"is_disabled": True}),
     ("DELETE /users/bob", 204, None),
+    ("GET /users/ada/sessions", 200, None),
+    ("DELETE /users/ada/sessions", 204, None),
+    ("DELETE /users/ada/sessions/1", 404, None),
+    ("GET /oidc-providers", 200, None),
+    ("POST /oidc-providers", 201, {"name": "new", "issuer": "https://sso.example", "client_id": "headgate"}),
+    ("GET /oidc-providers/sso", 404, None),
+    ("PATCH /oidc-providers/sso", 404, {"is_welcoming": False}),
+    ("DELETE /oidc-providers/sso", 404, None),
+    ("POST /oidc-providers/sso/test", 404, None),
     ("GET /groups", 200, None),
     ("POST /groups", 201, {"name": "Networkers"}),
     ("DELETE /groups/Developers", 204, None),
@@ -94,6 +115,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /ldap-directories/corp", 204, None),
     ("POST /ldap-directories/corp/sync", 202, {"force": False}),
     ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
+    ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -102,13 +125,21 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
-# Open to more than those who manage; tested by themselves below, in test_api_principals.py or test_api_uploads.py.
+# Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
+# test_sessions.py, test_devices.py or test_api_promotions.py.
 OTHERS = {
     "GET /access/explain",
     "GET /channels",
+    "DELETE /me/sessions/{id}",
     "GET /me",
+    "GET /me/sessions",
+    "GET /promotions",
+    "GET /promotions/{id}",
     "GET /tokens",
     "POST /channels/{channel}/artifacts",
+    "POST /login/device",
+    "POST /login/device/token",
+    "POST /promotions/{id}/undo",
     "POST /tokens",
 }
 
@@ -125,6 +156,9 @@ def generic(route: str) -> str:
         .replace("members/user/bob", "members/{kind}/{member}")
         .replace("members/user/ada", "members/{kind}/{member}")
         .replace("users/bob", "users/{name}")
+        .replace("users/ada", "users/{name}")
+        .replace("sessions/1", "sessions/{id}")
+        .replace("/sso", "/{name}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
         .replace("corp", "{name}")
@@ -145,6 +179,7 @@ async def fill(services: Services) -> None:
     spare = certificate_pem().encode()
     await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
+    await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
     await services.advisories.feeds.add("test", "pypi", "https://feeds.example/all.zip")
     await services.advisories.curations.curate("test", [new_claim("CVE-9", AdvisoryStatus.ACTIVE)])
@@ -219,6 +254,7 @@ async def test_me_says_who_calls(callers: Callers) -> None:
         "name": "ada",
         "is_administrator": True,
         "token": {"name": "viewer", "permissions": ["view"], "channels": None, "expires_at": None},
+        "csrf_token": None,
     }
 
 

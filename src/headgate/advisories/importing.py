@@ -96,7 +96,7 @@ class Importer:
                 await self._fail(run, error.message)
                 raise
             run.outcome.problems += reader.problems
-            await self._finish(run, is_whole=is_whole, etag=etag)
+            await self._finish(run, is_whole=is_whole, is_listing=is_whole or reader.is_archive, etag=etag)
             return run.outcome
 
     async def _begin(self, actor: str, feed: str) -> _Run:
@@ -163,7 +163,7 @@ class Importer:
         async with self._database.write() as connection:
             await mark_failure(connection, run.outcome.feed, sentence)
 
-    async def _finish(self, run: _Run, *, is_whole: bool, etag: str | None) -> None:
+    async def _finish(self, run: _Run, *, is_whole: bool, is_listing: bool, etag: str | None) -> None:
         outcome = run.outcome
         async with self._database.write() as connection:
             if is_whole:
@@ -178,7 +178,7 @@ class Importer:
                 "checked_at": clock.now(), "read_at": clock.now(), "failure": None, "etag": etag,
                 "items": outcome.statements, "note": _note(outcome),
             }  # fmt: skip
-            if is_whole:
+            if is_listing:
                 values["ecosystems"] = await self._cover(connection, run)
             await next_revision(connection)
             await connection.execute(

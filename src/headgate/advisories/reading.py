@@ -60,6 +60,7 @@ class FeedReader:
     known: Collection[bytes] = frozenset()
     problems: list[str] = field(default_factory=list)
     documents: int = 0
+    is_archive: bool = False
 
     def read(self, path: Path) -> Iterator[Read]:
         """The items of a file. Raises Invalid `feed-invalid`."""
@@ -83,6 +84,7 @@ class FeedReader:
             )
 
     def _zip(self, file: BinaryIO) -> Iterator[Read]:
+        self.is_archive = True
         with zipfile.ZipFile(file) as archive:
             members = [one for one in archive.infolist() if one.filename.endswith((".json", ".csv"))]
             self._check(members)

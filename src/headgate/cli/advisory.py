@@ -132,7 +132,7 @@ def _report(server: Server, out: Output, job: Any, *, is_waiting: bool) -> None:
     if not is_waiting:
         out.show(job, [f"The import is job {job['id']}."])
         return
-    job = wait_for(server, job["id"], out, place="advisories/imports")
+    job = wait_for(server, f"advisories/imports/{job['id']}", out)
     result = job["result"] or {}
     if job["state"] == "done":
         out.show(result, _lines(result))

@@ -9,9 +9,10 @@ from headgate.advisories.feeds import FeedService
 from headgate.channels.routes import Routes
 from headgate.conda.names import Sha256
 from headgate.db.engine import Database
+from headgate.jobs.advisory_keeper import dropped_path
 from headgate.jobs.engine import INSTANCE
-from headgate.jobs.requests import FeedRequest, ImportRequest
-from headgate.kernel.errors import NotFound
+from headgate.jobs.requests import AdvisoriesRequest, FeedRequest
+from headgate.kernel.errors import Invalid, NotFound
 from headgate.storage.local import BlobStore
 
 
@@ -32,7 +33,7 @@ class AdvisoryJobs(DBOSConfiguredInstance):
         return await self.fetch(request)
 
     @DBOS.workflow(name="import-advisories")
-    async def take(self, request: ImportRequest) -> dict[str, Any]:
+    async def take(self, request: AdvisoriesRequest) -> dict[str, Any]:
         """Read an uploaded file into a feed; what that changed."""
         return await self.read(request)
 
@@ -47,11 +48,17 @@ class AdvisoryJobs(DBOSConfiguredInstance):
         return outcome.as_json()
 
     @DBOS.step()
-    async def read(self, request: ImportRequest) -> dict[str, Any]:
-        """Read the file, a blob that nothing lists, and that the next clean-up takes."""
+    async def read(self, request: AdvisoriesRequest) -> dict[str, Any]:
+        """Read the file: a blob that nothing lists, which the next clean-up takes, or one of the drop folder."""
         sha256 = Sha256(request["sha256"])
-        path: Path | None = self._store.find(sha256)
+        dropped = dropped_path(self._store, sha256)
+        path: Path | None = dropped if dropped.exists() else self._store.find(sha256)
         if path is None:
             raise NotFound("upload-gone", "The uploaded file is not there any more. Upload it again.")
-        outcome = await self._feeds.take(request["actor"], request["feed"], path, is_whole=request["is_whole"])
+        try:
+            outcome = await self._feeds.take(request["actor"], request["feed"], path, is_whole=request["is_whole"])
+        except Invalid:
+            dropped.unlink(missing_ok=True)  # it would be tried for ever
+            raise
+        dropped.unlink(missing_ok=True)
         return outcome.as_json()

@@ -4,18 +4,23 @@ A name is forgotten only when `on_change` has returned, so a crash in between te
 """
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import structlog
 from sqlalchemy import delete, select
 
 from headgate.advisories.curating import CurationService
 from headgate.advisories.feeds import FeedService, due
+from headgate.conda.names import Sha256
 from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database, chunks
 from headgate.db.snapshots import Snapshots
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 OnChange = Callable[[frozenset[str]], Awaitable[None]]
+
+_DROPPED = "dropped"
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +29,15 @@ class AdvisoryKeeper:
     """Looks for feeds that are due, curations whose time is over, and names to be evaluated anew."""
 
     def __init__(
-        self, database: Database, snapshots: Snapshots, feeds: FeedService, jobs: JobService, on_change: OnChange
+        self,
+        store: BlobStore,
+        database: Database,
+        snapshots: Snapshots,
+        feeds: FeedService,
+        jobs: JobService,
+        on_change: OnChange,
     ) -> None:
+        self._store = store
         self._database = database
         self._snapshots = snapshots
         self._feeds = feeds
@@ -34,9 +46,11 @@ class AdvisoryKeeper:
         self._on_change = on_change
 
     async def look(self) -> None:
-        """Whatever time alone brings: feeds that are due, curations that end."""
+        """Whatever comes by itself: feeds that are due, archives of the drop folder, curations that end."""
         for name in due(await self._feeds.list_feeds()):
             await self._jobs.refresh_feed("headgate", name)
+        for path in sorted(self._store.folder.advisories.glob("*.zip")):
+            await self._jobs.import_advisories("headgate", _DROPPED, path.stem, is_whole=False)
         await self._curations.expire()
 
     async def hand_on(self) -> None:
@@ -56,6 +70,11 @@ class AdvisoryKeeper:
                     delete(tables.advisory_change).where(columns.name.in_(some), columns.at <= newest)
                 )
         log.info("advisories_handed_on", names=len(told))
+
+
+def dropped_path(store: BlobStore, sha256: Sha256) -> Path:
+    """Where an archive of advisories lies that came by the drop folder."""
+    return store.folder.advisories / f"{sha256}.zip"
 
 
 async def hand_on_to_nobody(_names: frozenset[str]) -> None:

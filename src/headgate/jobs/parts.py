@@ -4,12 +4,26 @@ from dataclasses import dataclass
 
 from headgate.access.ldap.sync import LdapSync
 from headgate.advisories.feeds import FeedService
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
 from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class AirgapParts:
+    """What carries things over the air gap; `drops` is looked through every `scan_s`, exports are kept for `keep_s`."""
+
+    exports: Exports
+    importer: Importer
+    drops: DropFolder | None
+    scan_s: float
+    keep_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +38,4 @@ class WorkerParts:
     ldap: LdapSync
     feeds: FeedService
     keeper: AdvisoryKeeper
+    airgap: AirgapParts

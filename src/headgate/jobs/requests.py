@@ -40,7 +40,7 @@ class FeedRequest(TypedDict):
     feed: str
 
 
-class ImportRequest(TypedDict):
+class AdvisoriesRequest(TypedDict):
     """Read an uploaded file, by its sha256, into an advisory feed."""
 
     actor: str
@@ -61,3 +61,26 @@ class UpkeepRequest(TypedDict):
     shard_age_days: int
     blob_age_hours: int
     history_days: int
+
+
+class ExportRequest(TypedDict):
+    """Prepare a bundle; what it shall hold is written down in the folder of `export`."""
+
+    channel: str
+    export: str
+    actor: str
+
+
+class ImportRequest(TypedDict):
+    """Take the bundle at `path` in. `trusted`: the key to trust; None: those kept on the server."""
+
+    channel: str
+    path: str
+    trusted: str | None
+    actor: str
+
+
+class ScanRequest(TypedDict):
+    """Look through the drop folder."""
+
+    actor: str

@@ -120,6 +120,7 @@ class MeAnswer(BaseModel):
     name: str
     is_administrator: bool
     token: MyTokenAnswer | None
+    csrf_token: str | None = Field(description="In a session: what changes have to send as `X-CSRF-Token`.")
 
 
 class JobAnswer(BaseModel):

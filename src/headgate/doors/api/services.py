@@ -3,10 +3,15 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
 from headgate.access.ldap.examination import LdapExaminer
 from headgate.access.ldap.service import LdapService
+from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
+from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.airgap.exports import Exports
+from headgate.airgap.trust import TrustService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
@@ -17,6 +22,7 @@ from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.doors.sessions import SessionCookies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
@@ -52,8 +58,20 @@ class ApiCore(Protocol):
         """Writes users and tokens."""
 
     @property
+    def sessions(self) -> SessionService:
+        """Begins and ends sessions."""
+
+    @property
+    def devices(self) -> DeviceService:
+        """Takes in devices that sign in."""
+
+    @property
     def ldap(self) -> LdapService:
         """Writes LDAP directories."""
+
+    @property
+    def trust(self) -> TrustService:
+        """Writes trusted keys."""
 
 
 class ApiServices(Protocol):
@@ -74,6 +92,14 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def cookies(self) -> SessionCookies:
+        """Finds who sits at a browser."""
+
+    @property
+    def oidc(self) -> OidcSignIn:
+        """Signs in with identity providers."""
 
     @property
     def ldap_examiner(self) -> LdapExaminer:
@@ -102,6 +128,10 @@ class ApiServices(Protocol):
     @property
     def exposure(self) -> Exposure:
         """Holds channels against them."""
+
+    @property
+    def exports(self) -> Exports:
+        """Bundles being made or sent."""
 
     @property
     def freshness(self) -> Freshness:
