@@ -20,6 +20,7 @@ def package(
     extension: str = ".conda",
     subdir: str = "noarch",
     content: bytes = b"hello\n",
+    about: dict[str, Any] | None = None,
     **index: Any,
 ) -> tuple[str, bytes]:
     """The file name and the bytes of a package with one file in it; `index` adds to or replaces keys of index.json."""
@@ -27,7 +28,7 @@ def package(
     plain = {"name": name, "version": version, "build": build, "build_number": 0, "depends": [], "subdir": subdir}
     files = {
         "info/index.json": json.dumps(plain | index).encode(),
-        "info/about.json": json.dumps({"summary": f"The {name} package."}).encode(),
+        "info/about.json": json.dumps({"summary": f"The {name} package."} | (about or {})).encode(),
         "info/files": f"share/{name}.txt\n".encode(),
         "info/paths.json": json.dumps({"paths": [_path(f"share/{name}.txt", content)], "paths_version": 1}).encode(),
         f"share/{name}.txt": content,

@@ -21,7 +21,7 @@ from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
-from headgate.doors.metrics import REQUESTS, render_metrics
+from headgate.doors.metrics import REQUESTS, observe_advisories, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import PATHS, WebDoor
@@ -94,6 +94,7 @@ class Application:
                 await self._services.snapshots.reload()
                 await _send_text(scope, send, "ready\n")
             case "/metrics":
+                observe_advisories(self._services.advisories.book.knowledge)
                 await _send_text(scope, send, render_metrics().decode())
             case "/":
                 await self._send_home(scope, send)

@@ -27,6 +27,8 @@ from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
 from headgate.access.sessions import TOPIC as SESSIONS
 from headgate.access.sessions import Lifetime, Sessions, SessionService
+from headgate.advisories.room import AdvisoryRoom, open_room
+from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.airgap.drops import DropFolder
 from headgate.airgap.exporting import Exporter
 from headgate.airgap.exports import Exports
@@ -39,6 +41,7 @@ from headgate.approvals.promotions import PromotionService
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
+from headgate.channels.exposure import Exposure
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.mirrors import PURPOSE
@@ -231,6 +234,8 @@ class Services:
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
+    advisories: AdvisoryRoom
+    exposure: Exposure
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -255,6 +260,8 @@ def build_services(place: Place) -> Services:
     watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
     snapshots.follow(TOPIC, catalog.load)
+    advisories = open_room(database)
+    snapshots.follow(ADVISORIES, advisories.book.load)
     ldap = LdapClient(secret)
     authenticator = _build_authenticator(place, database, snapshots, ldap)
     sessions = Sessions(database, secret, _lifetime(settings))
@@ -303,6 +310,8 @@ def build_services(place: Place) -> Services:
         ),
         planner=Planner(database, Reader(maps, shards)),
         promotions=PromotionService(database, store),
+        advisories=advisories,
+        exposure=Exposure(database, maps, advisories.book),
     )
 
 

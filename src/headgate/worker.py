@@ -10,8 +10,14 @@ from pathlib import Path
 from headgate.access.ldap.client import LdapClient
 from headgate.access.ldap.sync import LdapSync
 from headgate.access.secrets import load_secret
+from headgate.advisories.book import AdvisoryBook
+from headgate.advisories.feeds import FeedService
+from headgate.advisories.importing import Importer
+from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
+from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
+from headgate.jobs.advisory_keeper import AdvisoryKeeper, hand_on_to_nobody
 from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.requests import UpkeepRequest
@@ -38,8 +44,13 @@ async def work(place: Place, *, has_parent: bool) -> None:
     stop = asyncio.Event()
     _stop_on(stop, has_parent=has_parent)
     try:
+        feeds = FeedService(core.database, Importer(core.database))
+        snapshots = Snapshots(core.database, watch)
+        snapshots.follow(ADVISORIES, AdvisoryBook().load)
+        keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, hand_on_to_nobody)
+        following = LdapSync(core.database, ldap)
         parts = WorkerParts(
-            core.database, watch, core.store, routes, jobs, LdapSync(core.database, ldap), build_airgap(core)
+            core.database, watch, core.store, routes, jobs, following, feeds, keeper, build_airgap(core)
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:

@@ -8,6 +8,8 @@ import pytest
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission, ScopeAction
+from headgate.advisories.curating import new_claim
+from headgate.advisories.findings import AdvisoryStatus
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
 from tests.certificates import certificate_pem
@@ -82,6 +84,29 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /grants", 200, None),
     ("POST /grants", 201, {"kind": "user", "principal": "bob", "role": "publisher", "channel": "team"}),
     ("DELETE /grants/1", 204, None),
+    ("GET /advisories", 200, None),
+    ("GET /advisories/CVE-1", 404, None),
+    ("POST /advisories/import", 202, {"demo": ["demo"]}),
+    ("GET /advisories/imports/none", 404, None),
+    ("GET /advisory-feeds", 200, None),
+    ("POST /advisory-feeds", 201, {"name": "new", "url": "https://feeds.example/all.zip"}),
+    ("GET /advisory-feeds/pypi", 200, None),
+    ("PATCH /advisory-feeds/pypi", 200, {"interval_minutes": 90}),
+    ("DELETE /advisory-feeds/pypi", 204, None),
+    ("POST /advisory-feeds/pypi/refresh", 202, None),
+    ("GET /advisory-names", 200, None),
+    ("PUT /advisory-names/demo", 200, {"purls": ["pkg:pypi/demo"]}),
+    ("DELETE /advisory-names/demo", 204, None),
+    ("GET /curations", 200, None),
+    ("POST /curations", 201, {"advisory": "CVE-1", "status": "cleared"}),
+    ("DELETE /curations/1", 204, None),
+    ("GET /curations/openvex", 200, None),
+    ("GET /curations/export", 200, None),
+    ("GET /channels/team/coverage", 200, None),
+    ("GET /channels/team/affected", 200, None),
+    ("POST /api/osv/v1/query", 200, {"package": {"purl": "pkg:conda/demo@1.0"}}),
+    ("POST /api/osv/v1/querybatch", 200, {"queries": []}),
+    ("GET /api/osv/v1/vulns/CVE-1", 404, None),
     ("GET /ldap-directories", 200, None),
     ("POST /ldap-directories", 201, {"name": "branch", "urls": ["ldaps://branch.example"], "user_base": "dc=x"}),
     ("GET /ldap-directories/corp", 200, None),
@@ -139,6 +164,10 @@ def generic(route: str) -> str:
         .replace("corp", "{name}")
         .replace("grants/1", "grants/{id}")
         .replace("none", "{job_id}")
+        .replace("CVE-1", "{id}")
+        .replace("feeds/pypi", "feeds/{name}")
+        .replace("names/demo", "names/{name}")
+        .replace("curations/1", "curations/{id}")
     )
 
 
@@ -152,6 +181,8 @@ async def fill(services: Services) -> None:
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
     await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
+    await services.advisories.feeds.add("test", "pypi", "https://feeds.example/all.zip")
+    await services.advisories.curations.curate("test", [new_claim("CVE-9", AdvisoryStatus.ACTIVE)])
     # Nobody listens there, so a test of it fails at once.
     values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
     await services.core.ldap.add("test", "corp", LdapChange(values))
@@ -172,6 +203,7 @@ async def test_route_is_closed_but_to_those_who_may(
     await callers.admin.post(f"/channels/{hosted}/artifacts", params={"filename": filename}, content=content)
     await fill(services)
     method, path = route.split(" ")
+    path = path if not path.startswith("/api/") else f"http://headgate.test{path}"
     refused = await callers.anonymous.request(method, path, json=body)
     assert refused.status_code == 401, refused.text
     assert refused.json()["code"] == "credentials-needed"

@@ -8,6 +8,9 @@ class Permission(StrEnum):
 
     ACCESS_MANAGE = "access:manage"
     ACCESS_READ = "access:read"
+    ADVISORY_CURATE = "advisory:curate"
+    ADVISORY_MANAGE = "advisory:manage"
+    ADVISORY_READ = "advisory:read"
     ARTIFACT_DELETE = "artifact:delete"
     ARTIFACT_DOWNLOAD = "artifact:download"
     ARTIFACT_UPLOAD = "artifact:upload"
@@ -38,6 +41,9 @@ class ScopeAction(StrEnum):
 ACTION_OF = {
     Permission.ACCESS_MANAGE: ScopeAction.ADMIN,
     Permission.ACCESS_READ: ScopeAction.ADMIN,
+    Permission.ADVISORY_CURATE: ScopeAction.ADMIN,
+    Permission.ADVISORY_MANAGE: ScopeAction.ADMIN,
+    Permission.ADVISORY_READ: ScopeAction.VIEW,
     Permission.ARTIFACT_DELETE: ScopeAction.DELETE,
     Permission.ARTIFACT_DOWNLOAD: ScopeAction.VIEW,
     Permission.ARTIFACT_UPLOAD: ScopeAction.ADD,

@@ -21,9 +21,18 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
     ),
     "publisher": frozenset({*_READING, Permission.ARTIFACT_UPLOAD}),
     "approver": frozenset(
-        {*_READING, Permission.PROMOTION_APPROVE, Permission.PROMOTION_INTO, Permission.PROMOTION_OUT}
+        {
+            *_READING,
+            Permission.ADVISORY_CURATE,
+            Permission.ADVISORY_READ,
+            Permission.PROMOTION_APPROVE,
+            Permission.PROMOTION_INTO,
+            Permission.PROMOTION_OUT,
+        }
     ),
     "downloader": frozenset(_READING),
-    "auditor": frozenset({Permission.ACCESS_READ, Permission.AUDIT_READ, Permission.CHANNEL_READ}),
+    "auditor": frozenset(
+        {Permission.ACCESS_READ, Permission.ADVISORY_READ, Permission.AUDIT_READ, Permission.CHANNEL_READ}
+    ),
 }
 """Role name -> its permissions. An approver promotes out of the channels and into the channels that the role is granted on."""

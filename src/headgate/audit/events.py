@@ -12,6 +12,13 @@ from headgate.kernel import clock
 class Action(StrEnum):
     """What can happen, as `resource:action`. Stored: these words never change."""
 
+    ADVISORY_ADD_FEED = "advisory:add-feed"
+    ADVISORY_CURATE = "advisory:curate"
+    ADVISORY_END_CURATION = "advisory:end-curation"
+    ADVISORY_IMPORT = "advisory:import"
+    ADVISORY_REMOVE_FEED = "advisory:remove-feed"
+    ADVISORY_SET_FEED = "advisory:set-feed"
+    ADVISORY_SET_NAME = "advisory:set-name"
     ARTIFACT_CACHE = "artifact:cache"
     ARTIFACT_DELETE = "artifact:delete"
     ARTIFACT_PROMOTE = "artifact:promote"

@@ -58,6 +58,7 @@ class Routes:
         self._everywhere: tuple[str, ...] = ()
         self._known: dict[int, tuple[Source, Network, Route]] = {}
         self._pool: dict[Network, Outgoing] = {}
+        self._plain: Network | None = None
 
     async def load(self, connection: AsyncConnection) -> None:
         """Read the CA bundles again."""
@@ -110,12 +111,17 @@ class Routes:
         network = self.network_of(settings, source.id)
         return Route(Outgoing(network, file_roots=self._file_roots), urls, self._sealer)
 
+    def plain(self) -> Outgoing:
+        """Connections to what is no mirror, such as advisory feeds: as requests leave unless a mirror says otherwise."""
+        self._plain = self.network_of(NetworkSettings(), 0)
+        return self._outgoing(self._plain)
+
     def _outgoing(self, network: Network) -> Outgoing:
         if network not in self._pool:
             self._pool[network] = Outgoing(network, file_roots=self._file_roots, breakers=self.breakers)
         return self._pool[network]
 
     def _retire(self) -> None:
-        used = {network for _, network, _ in self._known.values()}
+        used = {network for _, network, _ in self._known.values()} | {self._plain}
         for network in self._pool.keys() - used:
             self._pool.pop(network).retire()

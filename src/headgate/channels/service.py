@@ -24,7 +24,21 @@ from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid
 
 # What follows a channel's name in a path of the API cannot end it; the long ones have more behind them.
-_NOUNS = frozenset({"artifacts", "exports", "fetch", "imports", "patches", "mirror", "mirrors", "revisions", "sync"})
+_NOUNS = frozenset(
+    {
+        "affected",
+        "artifacts",
+        "coverage",
+        "exports",
+        "fetch",
+        "imports",
+        "patches",
+        "mirror",
+        "mirrors",
+        "revisions",
+        "sync",
+    }
+)
 _LONG_NOUNS = frozenset({"artifacts", "exports", "imports", "mirrors", "patches"})
 # Kinds whose one source comes with the channel.
 _OWN_SOURCES = {ChannelKind.HOSTED: SourceKind.HOSTED, ChannelKind.BUNDLE: SourceKind.BUNDLE}

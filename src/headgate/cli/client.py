@@ -96,6 +96,10 @@ class Server:
         """Nothing new to say: what was asked for is so now."""
         self._ask("PUT", path, {})
 
+    def replace(self, path: str, body: Any) -> Any:
+        """The thing as it is now."""
+        return self._ask("PUT", path, {}, json=body)
+
     def delete(self, path: str, **parameters: Any) -> None:
         """Nothing is left to say when it is gone."""
         self._ask("DELETE", path, parameters)
@@ -111,11 +115,15 @@ class Server:
                 return
 
     def upload(self, channel: str, file: Path, told: Callable[[int], None]) -> Any:
-        """Send a file, calling `told` with the number of bytes that went since the last call; the artifact."""
+        """Send a package file; the artifact. `told` as for `send_file`."""
+        return self.send_file(channel_path(channel, "artifacts"), file, told, filename=file.name)
+
+    def send_file(self, path: str, file: Path, told: Callable[[int], None], **parameters: Any) -> Any:
+        """Send a file, calling `told` with the number of bytes that went since the last call; the answer."""
         return self._ask(
             "POST",
-            channel_path(channel, "artifacts"),
-            {"filename": file.name},
+            path,
+            parameters,
             data=pieces_of([file], told),
             headers={"Content-Length": str(file.stat().st_size), "Content-Type": "application/octet-stream"},
             # Who may not upload learns so before the first byte is sent.
@@ -168,7 +176,7 @@ class Server:
         from aiohttp import ClientError, ClientTimeout
         from yarl import URL
 
-        known = {key: str(value) for key, value in parameters.items() if value is not None}
+        known = {key: _parameter(value) for key, value in parameters.items() if value is not None}
         url = URL(f"{self.url}/api/v1/{path}", encoded=True).update_query(known)
         timeout = ClientTimeout(sock_connect=10, sock_read=timeout_s)
         try:
@@ -193,6 +201,12 @@ class Server:
             "server-garbled",
             f"{mask_url(self.url)} answered {answer.status}, but not as Headgate does. Is HEADGATE_URL right?",
         )
+
+
+def _parameter(value: Any) -> str | list[str]:
+    if isinstance(value, list):
+        return [str(one) for one in value]
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 async def pieces_of(files: Sequence[Path], told: Callable[[int], None]) -> AsyncIterator[bytes]:

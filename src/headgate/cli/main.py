@@ -6,6 +6,7 @@ import typer
 
 from headgate.cli import (
     access,
+    advisory,
     artifact,
     bundle,
     ca,
@@ -77,6 +78,7 @@ app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
 app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
+app.add_typer(advisory.app, name="advisory")
 app.add_typer(ldap.app, name="ldap")
 app.add_typer(token.app, name="token")
 app.command("login")(login.login)

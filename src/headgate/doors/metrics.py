@@ -4,12 +4,25 @@ import os
 import time
 from collections import defaultdict
 
-from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess
+
+from headgate.advisories.assessing import Knowledge
+from headgate.kernel import clock
 
 _REQUESTS = Counter("headgate_requests_total", "Answers given, by door and status.", ["door", "status"])
 _ARTIFACTS = Counter("headgate_artifacts_total", "Package files served, by where their bytes came from.", ["origin"])
 
 
+_ADVISORIES = Gauge("headgate_advisories", "Advisories in force.", multiprocess_mode="mostrecent")
+_FEED_AGE = Gauge(
+    "headgate_advisory_feed_age_seconds", "Since a feed was last read.", ["feed"], multiprocess_mode="mostrecent"
+)
+_AFFECTED = Gauge(
+    "headgate_affected_files",
+    "Files of a channel that advisories affect, when it was last asked.",
+    ["channel"],
+    multiprocess_mode="mostrecent",
+)
 _FLUSH_EVERY_S = 1.0
 
 
@@ -37,6 +50,20 @@ class Tally:
 
 REQUESTS = Tally(_REQUESTS)
 ARTIFACTS = Tally(_ARTIFACTS)
+
+
+def observe_advisories(knowledge: Knowledge) -> None:
+    """Let the metrics show what this process knows of advisories."""
+    now = clock.now()
+    _ADVISORIES.set(len(knowledge.briefs))
+    for feed, read_at in knowledge.feeds.items():
+        if read_at is not None:
+            _FEED_AGE.labels(feed).set((now - read_at).total_seconds())
+
+
+def observe_affected(channel: str, files: int) -> None:
+    """Let the metrics show how many files of a channel are affected."""
+    _AFFECTED.labels(channel).set(files)
 
 
 def render_metrics() -> bytes:

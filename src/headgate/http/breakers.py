@@ -7,22 +7,29 @@ closed --failures in a row--> open (requests fail at once) --time over--> one re
 
 import time
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import structlog
-from prometheus_client import Gauge
 
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
 
-# A moment, not a flag: what a process said that is dead by now is over by itself.
-_RESTING = Gauge(
-    "headgate_upstream_resting_until_seconds",
-    "Until when a host that did not answer is left alone.",
-    ["host"],
-    multiprocess_mode="max",
-)
-
 log = structlog.get_logger(__name__)
+
+
+@cache
+def _resting_until() -> Any:
+    """A moment, not a flag: what a process said that is dead by now is over by itself."""
+    # At its import it is decided where counts are kept: in the parent of the workers that would be too early.
+    from prometheus_client import Gauge  # noqa: PLC0415 - as said
+
+    return Gauge(
+        "headgate_upstream_resting_until_seconds",
+        "Until when a host that did not answer is left alone.",
+        ["host"],
+        multiprocess_mode="max",
+    )
 
 
 @dataclass(slots=True)
@@ -75,13 +82,13 @@ class Breakers:
         if reason is None:
             if self._known.pop(host, Breaker()).failures >= self._most:
                 log.info("upstream_back", host=host)
-                _RESTING.labels(host).set(0)
+                _resting_until().labels(host).set(0)
             return
         breaker = self._known.setdefault(host, Breaker())
         breaker.failures, breaker.is_trying, breaker.reason = breaker.failures + 1, False, reason
         if breaker.failures >= self._most:
             breaker.resting_until = time.monotonic() + self._rest_s
-            _RESTING.labels(host).set(clock.now_ms() / 1000 + self._rest_s)
+            _resting_until().labels(host).set(clock.now_ms() / 1000 + self._rest_s)
             log.warning("upstream_resting", host=host, seconds=self._rest_s, reason=reason)
 
     def forgive(self, host: str) -> None:

@@ -18,6 +18,8 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.advisories.identities import purls_of, urls_of
+from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
 from headgate.channels.model import Channel, SourceKind
@@ -95,6 +97,8 @@ class Add(Change):
             subdir_id=subdir_id, filename=self.artifact.filename, **values
         )
         await connection.execute(statement.on_conflict_do_update(index_elements=["subdir_id", "filename"], set_=values))
+        name = self.artifact.name
+        await learn(connection, {name: purls_of(self.record)}, {name: urls_of(self.about or {})})
         await _audit(connection, self.action, self, channel, sha256=self.sha256, size_bytes=self.size_bytes)
         return True
 

@@ -18,6 +18,8 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.advisories.identities import purls_of
+from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.model import Channel, Source
 from headgate.channels.revisions import publish
@@ -232,6 +234,17 @@ async def _store(
         await save_shards(connection, {**dict(encoded.values()), **left.bodies})
         rows = {name: (fingerprints[name], digest) for name, (digest, _) in encoded.items()}
         await save_source_shards(connection, place.source_subdir, rows, left.digests)
+        await learn(connection, _purls(batch), {})
+
+
+def _purls(batch: Mapping[str, Shard]) -> dict[str, set[str]]:
+    """Name -> the purls that its records bear; most bear none."""
+    found: dict[str, set[str]] = {}
+    for name, shard in batch.items():
+        for _, rec in shard.records():
+            if "purls" in rec:
+                found.setdefault(name, set()).update(purls_of(rec))
+    return found
 
 
 async def _remembered(

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 # fetch     artifacts ahead                  2         2 s
 # airgap    bundles and the drop folder      2         0.5 s
 # ldap      directories                      1         1 s
+# advisories  feeds and files of advisories 1        0.3 s
 # upkeep    clean-up                         1         5 s
 PUBLISH, SYNC, PROMOTE, FETCH = "publish", "sync", "promote", "fetch"
 AIRGAP, LDAP, UPKEEP = "airgap", "ldap", "upkeep"
+ADVISORIES = "advisories"
 QUEUES = (
     (PUBLISH, 2, 0.15),
     (SYNC, 2, 0.3),
@@ -22,6 +24,7 @@ QUEUES = (
     (FETCH, 2, 2.0),
     (AIRGAP, 2, 0.5),
     (LDAP, 1, 1.0),
+    (ADVISORIES, 1, 0.3),
     (UPKEEP, 1, 5.0),
 )
 
@@ -43,6 +46,8 @@ PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
 EXPORT_BUNDLE = Kind("export-bundle", "AirgapJobs", AIRGAP)
 IMPORT_BUNDLE = Kind("import-bundle", "AirgapJobs", AIRGAP)
 SCAN_DROP_FOLDER = Kind("scan-drop-folder", "AirgapJobs", AIRGAP)
+REFRESH_FEED = Kind("refresh-feed", "AdvisoryJobs", ADVISORIES)
+IMPORT_ADVISORIES = Kind("import-advisories", "AdvisoryJobs", ADVISORIES)
 COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
 
 KINDS = {
@@ -56,6 +61,8 @@ KINDS = {
         EXPORT_BUNDLE,
         IMPORT_BUNDLE,
         SCAN_DROP_FOLDER,
+        REFRESH_FEED,
+        IMPORT_ADVISORIES,
         COLLECT_GARBAGE,
     )
 }

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from headgate.access.ldap.sync import LdapSync
+from headgate.advisories.feeds import FeedService
 from headgate.airgap.drops import DropFolder
 from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
 from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
+from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
 
@@ -34,4 +36,6 @@ class WorkerParts:
     routes: Routes
     jobs: JobService
     ldap: LdapSync
+    feeds: FeedService
+    keeper: AdvisoryKeeper
     airgap: AirgapParts

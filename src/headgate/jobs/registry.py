@@ -14,6 +14,7 @@ from headgate.db.turns import Turns
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.jobs.advisories import AdvisoryJobs
 from headgate.jobs.airgap import AirgapJobs, scan_drops
 from headgate.jobs.fetch import FetchJobs
 from headgate.jobs.ldap import LdapJobs
@@ -40,5 +41,6 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
     PublishJobs(Renderer(parts.database, parts.store))
     LdapJobs(parts.ldap)
+    AdvisoryJobs(parts.database, parts.feeds, parts.routes, parts.store)
     UpkeepJobs(parts.database, parts.store, parts.jobs)
     return flights.close

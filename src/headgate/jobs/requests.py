@@ -33,6 +33,22 @@ class PublishRequest(TypedDict):
     document: str
 
 
+class FeedRequest(TypedDict):
+    """Ask the URL of an advisory feed for what is new."""
+
+    actor: str
+    feed: str
+
+
+class AdvisoriesRequest(TypedDict):
+    """Read an uploaded file, by its sha256, into an advisory feed."""
+
+    actor: str
+    feed: str
+    sha256: str
+    is_whole: bool
+
+
 class PromoteRequest(TypedDict):
     """Carry out a promotion that was decided on."""
 

@@ -116,9 +116,11 @@ class _Around:
                 self._stop.set()
                 return
             await self._lost.resume()
+            await self._parts.keeper.look()
         version = self._parts.watch.version()
         if version != self._seen:
             self._seen = version
+            await self._parts.keeper.hand_on()
             async with self._parts.database.read() as connection:
                 channels = await read_channels(connection)
             await self._render_what_fell_behind(channels)

@@ -24,10 +24,12 @@ from headgate.jobs.kinds import (
     COLLECT_GARBAGE,
     EXPORT_BUNDLE,
     FETCH_ARTIFACTS,
+    IMPORT_ADVISORIES,
     IMPORT_BUNDLE,
     KINDS,
     PROMOTE_ARTIFACTS,
     PUBLISH_DOCUMENT,
+    REFRESH_FEED,
     SCAN_DROP_FOLDER,
     SYNC_LDAP,
     SYNC_MIRROR,
@@ -35,7 +37,9 @@ from headgate.jobs.kinds import (
 )
 from headgate.jobs.progress import MAX_LINES
 from headgate.jobs.requests import (
+    AdvisoriesRequest,
     ExportRequest,
+    FeedRequest,
     FetchRequest,
     ImportRequest,
     LdapRequest,
@@ -133,6 +137,17 @@ class JobService:
         """Ask for a document; its job id. One already waiting or running is that one."""
         request = PublishRequest(channel=channel, subdir=subdir, document=document)
         return await self._ask(PUBLISH_DOCUMENT, f"publish {channel} {subdir} {document}", "headgate", request)
+
+    async def refresh_feed(self, actor: str, feed: str) -> str:
+        """Ask for a look at the URL of an advisory feed; its job id. One already waiting or running is that one."""
+        request = FeedRequest(actor=actor, feed=feed)
+        return await self._ask(REFRESH_FEED, f"feed {feed}", actor, request)
+
+    async def import_advisories(self, actor: str, feed: str, sha256: str, *, is_whole: bool) -> str:
+        """Ask for an uploaded file to be read into an advisory feed; its job id."""
+        request = AdvisoriesRequest(actor=actor, feed=feed, sha256=sha256, is_whole=is_whole)
+        same = f"import {feed} {sha256}"
+        return await self._ask(IMPORT_ADVISORIES, same, actor, request)
 
     async def promote(self, actor: str, promotion: int) -> str:
         """Ask for a promotion that was decided on to be carried out; its job id."""

@@ -7,10 +7,13 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 
 from headgate.doors.api import (
     access,
+    advisories,
+    advisory_feeds,
     artifacts,
     authorities,
     bundles,
     channels,
+    curations,
     filters,
     grants,
     groups,
@@ -21,6 +24,7 @@ from headgate.doors.api import (
     me,
     mirrors,
     oidc_providers,
+    osv,
     promotions,
     revisions,
     roles,
@@ -86,7 +90,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (bundles, uploads, revisions, artifacts, filters, mirrors, channels):
+    for room in (bundles, uploads, revisions, artifacts, filters, mirrors, advisories, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         users,
@@ -103,7 +107,10 @@ def build_api(services: ApiServices) -> FastAPI:
         jobs,
         keys,
         promotions,
+        advisory_feeds,
+        curations,
         me,
     ):
         app.include_router(room.router, prefix=PREFIX)
+    app.include_router(osv.router)
     return app

@@ -111,6 +111,9 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
+AdvisoryCurating = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_CURATE))]
+AdvisoryKeeping = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_MANAGE))]
+AdvisoryReading = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_READ))]
 BundleTruster = Annotated[Principal, Depends(_on_server(Permission.BUNDLE_TRUST))]
 NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
@@ -159,6 +162,7 @@ def visit(
 
 
 Reading = Annotated[Visit, Depends(_at_channel(Permission.CHANNEL_READ))]
+Advised = Annotated[Visit, Depends(_at_channel(Permission.ADVISORY_READ))]
 Managing = Annotated[Visit, Depends(_at_channel(Permission.CHANNEL_MANAGE))]
 Mirroring = Annotated[Visit, Depends(_at_channel(Permission.MIRROR_MANAGE))]
 # With some package: the route asks again when it knows which.

@@ -9,12 +9,14 @@ from headgate.access.ldap.service import LdapService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.exposure import Exposure
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
@@ -118,6 +120,14 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """Knows advisories."""
+
+    @property
+    def exposure(self) -> Exposure:
+        """Holds channels against them."""
 
     @property
     def exports(self) -> Exports:
