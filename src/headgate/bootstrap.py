@@ -15,7 +15,11 @@ from headgate.access.authenticate import Authenticator
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
 from headgate.channels.catalog import TOPIC, Catalog
+from headgate.channels.exempting import ExemptionService
+from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
+from headgate.channels.policies import Policies
+from headgate.channels.policing import PolicyService
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
@@ -72,6 +76,8 @@ class Core:
     database: Database
     store: BlobStore
     channels: ChannelService
+    policies: PolicyService
+    exemptions: ExemptionService
     access: AccessService
 
 
@@ -79,7 +85,15 @@ def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), AccessService(database, secret))
+    return Core(
+        place=place,
+        database=database,
+        store=BlobStore(place.folder),
+        channels=ChannelService(database),
+        policies=PolicyService(database),
+        exemptions=ExemptionService(database),
+        access=AccessService(database, secret),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -103,6 +117,7 @@ class Services:
     authenticator: Authenticator
     maps: Maps
     shards: ShardCache
+    policies: Policies
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
@@ -136,7 +151,9 @@ def build_services(place: Place) -> Services:
     authenticator = Authenticator(load_secret(place.folder.secret))
     snapshots.follow(TOPIC, catalog.load)
     snapshots.follow("access", authenticator.load)
-    maps, shards = Maps(database), ShardCache(database)
+    maps, shards, policies = Maps(database), ShardCache(database), Policies()
+    snapshots.follow("policies", policies.load)
+    gatekeeper = Gatekeeper(database, catalog, policies, maps)
     outgoing = open_outgoing(settings)
     flights = Flights(outgoing, store, Landing(database, store))
     upstream = FromUpstream(database, flights, outgoing)
@@ -155,12 +172,13 @@ def build_services(place: Place) -> Services:
         authenticator=authenticator,
         maps=maps,
         shards=shards,
+        policies=policies,
         jobs=JobService(open_client(place.jobs_url), database),
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
         outgoing=outgoing,
         flights=flights,
-        locator=Locator(database, catalog, maps, shards),
+        locator=Locator(database, catalog, maps, shards, gatekeeper),
         upstream=upstream,
-        delivery=WithPolicy(FromStore(store, upstream)),
+        delivery=WithPolicy(gatekeeper, FromStore(store, upstream)),
     )

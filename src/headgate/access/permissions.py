@@ -14,8 +14,11 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     CHANNEL_MANAGE = "channel:manage"
     CHANNEL_READ = "channel:read"
+    EXEMPTION_MANAGE = "exemption:manage"
     JOB_MANAGE = "job:manage"
     MIRROR_MANAGE = "mirror:manage"
+    POLICY_MANAGE = "policy:manage"
+    POLICY_READ = "policy:read"
     PROMOTION_APPROVE = "promotion:approve"
     PROMOTION_INTO = "promotion:into"
     PROMOTION_OUT = "promotion:out"
@@ -41,8 +44,11 @@ ACTION_OF = {
     Permission.AUDIT_READ: ScopeAction.ADMIN,
     Permission.CHANNEL_MANAGE: ScopeAction.ADMIN,
     Permission.CHANNEL_READ: ScopeAction.VIEW,
+    Permission.EXEMPTION_MANAGE: ScopeAction.PROMOTE,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,
     Permission.MIRROR_MANAGE: ScopeAction.ADMIN,
+    Permission.POLICY_MANAGE: ScopeAction.ADMIN,
+    Permission.POLICY_READ: ScopeAction.VIEW,
     Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,
     Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
     Permission.PROMOTION_OUT: ScopeAction.PROMOTE,

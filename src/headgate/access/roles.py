@@ -14,15 +14,25 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.CHANNEL_MANAGE,
             Permission.JOB_MANAGE,
             Permission.MIRROR_MANAGE,
+            Permission.POLICY_READ,
             Permission.PROMOTION_INTO,
             Permission.PROMOTION_OUT,
         }
     ),
     "publisher": frozenset({*_READING, Permission.ARTIFACT_UPLOAD}),
     "approver": frozenset(
-        {*_READING, Permission.PROMOTION_APPROVE, Permission.PROMOTION_INTO, Permission.PROMOTION_OUT}
+        {
+            *_READING,
+            Permission.EXEMPTION_MANAGE,
+            Permission.POLICY_READ,
+            Permission.PROMOTION_APPROVE,
+            Permission.PROMOTION_INTO,
+            Permission.PROMOTION_OUT,
+        }
     ),
     "downloader": frozenset(_READING),
-    "auditor": frozenset({Permission.ACCESS_READ, Permission.AUDIT_READ, Permission.CHANNEL_READ}),
+    "auditor": frozenset(
+        {Permission.ACCESS_READ, Permission.AUDIT_READ, Permission.CHANNEL_READ, Permission.POLICY_READ}
+    ),
 }
 """Role name -> its permissions. An approver promotes out of the channels and into the channels that the role is granted on."""

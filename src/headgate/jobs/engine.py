@@ -3,6 +3,7 @@
 queue     what runs there                  at once   looked at every
 publish   documents somebody waits for     2         0.15 s
 sync      mirrors                          2         0.25 s
+gate      subdirs to judge again           1         0.15 s
 upkeep    clean-up                         1         5 s
 """
 
@@ -18,8 +19,8 @@ APPLICATION = "headgate"
 STEPS_VERSION = "1"
 INSTANCE = "headgate"
 
-PUBLISH, SYNC, UPKEEP = "publish", "sync", "upkeep"
-_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (UPKEEP, 1, 5.0))
+PUBLISH, SYNC, GATE, UPKEEP = "publish", "sync", "gate", "upkeep"
+_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (GATE, 1, 0.15), (UPKEEP, 1, 5.0))
 
 
 def _engine(url: URL) -> Engine:

@@ -18,6 +18,13 @@ class PublishRequest(TypedDict):
     document: str
 
 
+class ReviseRequest(TypedDict):
+    """Judge again what a changed policy, or time, makes stale in a subdir."""
+
+    channel: str
+    subdir: str
+
+
 class UpkeepRequest(TypedDict):
     """Collect what nobody names any more."""
 

@@ -12,15 +12,19 @@ from dbos import DBOS
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER, Renderer
 from headgate.channels.model import Channel
+from headgate.channels.revising import find_stale
+from headgate.channels.revisions import read_world
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.http.client import Outgoing
 from headgate.jobs.engine import declare_queues, open_worker
+from headgate.jobs.gate import GateJobs
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.publish import PublishJobs
 from headgate.jobs.service import JobService
 from headgate.jobs.sync import SyncJobs
 from headgate.jobs.upkeep import UpkeepJobs
+from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
 from headgate.storage.local import BlobStore
 
@@ -59,6 +63,7 @@ async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: U
     SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
     PublishJobs(Renderer(parts.database, parts.store))
     UpkeepJobs(parts.database, parts.store)
+    GateJobs(parts.database)
     DBOS.launch()
     _adopt_logs()
     await declare_queues()
@@ -94,6 +99,7 @@ async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -
             if version != seen:
                 seen = version
                 await _render_what_fell_behind(parts)
+                await _judge_what_is_stale(parts)
             if time.monotonic() - cleaned_at > upkeep.interval_s:
                 cleaned_at = time.monotonic()
                 await parts.jobs.collect("headgate", upkeep.shard_age_days, upkeep.blob_age_hours)
@@ -116,6 +122,14 @@ async def _render_what_fell_behind(parts: WorkerParts) -> None:
     for channel in channels:
         for subdir in _behind(channel):
             await parts.jobs.publish(channel.name, subdir, EAGER)
+
+
+async def _judge_what_is_stale(parts: WorkerParts) -> None:
+    """Ask for what a changed policy has made stale, and for what time has: the state itself is the request."""
+    async with parts.database.read() as connection:
+        stale = await find_stale(connection, await read_world(connection), clock.now())
+    for one in stale:
+        await parts.jobs.revise(one.channel.name, one.subdir)
 
 
 def _behind(channel: Channel) -> list[str]:

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, disk_errors
-from headgate.jobs.engine import INSTANCE, PUBLISH, SYNC, UPKEEP
-from headgate.jobs.requests import PublishRequest, SyncRequest, UpkeepRequest
+from headgate.jobs.engine import GATE, INSTANCE, PUBLISH, SYNC, UPKEEP
+from headgate.jobs.requests import PublishRequest, ReviseRequest, SyncRequest, UpkeepRequest
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound
 
@@ -78,6 +78,11 @@ class JobService:
         return await self._ask(
             "publish-document", "PublishJobs", PUBLISH, f"publish {channel} {subdir} {document}", "headgate", request
         )
+
+    async def revise(self, channel: str, subdir: str) -> str:
+        """Ask for a subdir to be judged again; its job id. One already waiting or running is that one."""
+        request = ReviseRequest(channel=channel, subdir=subdir)
+        return await self._ask("revise-subdir", "GateJobs", GATE, f"revise {channel} {subdir}", "headgate", request)
 
     async def collect(self, actor: str, shard_age_days: int, blob_age_hours: int) -> str:
         """Ask for a clean-up; its job id."""

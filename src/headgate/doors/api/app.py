@@ -9,16 +9,19 @@ from headgate.doors.api import (
     access,
     artifacts,
     channels,
+    exemptions,
     grants,
     groups,
     jobs,
     me,
+    policies,
     revisions,
     roles,
     tokens,
     uploads,
     upstreams,
     users,
+    why,
 )
 from headgate.doors.api.errors import install_errors
 from headgate.doors.api.models import ProblemAnswer
@@ -76,8 +79,8 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels):
+    for room in (why, uploads, revisions, artifacts, upstreams, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (policies, exemptions, users, groups, roles, grants, access, tokens, jobs, me):
         app.include_router(room.router, prefix=PREFIX)
     return app

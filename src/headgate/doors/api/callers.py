@@ -92,6 +92,8 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
+PolicyManager = Annotated[Principal, Depends(_on_server(Permission.POLICY_MANAGE))]
+PolicyReader = Annotated[Principal, Depends(_on_server(Permission.POLICY_READ))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
 
 

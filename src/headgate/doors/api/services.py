@@ -5,6 +5,8 @@ from typing import Protocol
 from headgate.access.authenticate import Authenticator
 from headgate.access.service import AccessService
 from headgate.channels.catalog import Catalog
+from headgate.channels.exempting import ExemptionService
+from headgate.channels.policing import PolicyService
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -23,6 +25,14 @@ class ApiCore(Protocol):
     @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def policies(self) -> PolicyService:
+        """Writes policies."""
+
+    @property
+    def exemptions(self) -> ExemptionService:
+        """Writes exemptions."""
 
     @property
     def access(self) -> AccessService:

@@ -43,7 +43,7 @@ class ArtifactDoor:
     async def send(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, artifact: ArtifactName) -> None:
         """Answer GET or HEAD of a package file. Raises NotFound, Refused, Unavailable."""
         wanted = await self.locator.locate(channel, subdir, artifact)
-        self.delivery.check(wanted)
+        await self.delivery.check(wanted)
         if wanted.size_bytes is not None and self._is_bodyless(scope, wanted):
             # What the record promises is all that the client asked: no upstream is troubled.
             await begin(scope, send, _head(wanted, wanted.size_bytes))
