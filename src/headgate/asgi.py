@@ -156,6 +156,7 @@ def build_conda_door(services: Services) -> CondaDoor:
         maps=services.maps,
         shards=services.shards,
         store=services.core.store,
+        gatekeeper=services.gatekeeper,
         channels=services.core.channels,
         freshness=Freshness(
             services.catalog,

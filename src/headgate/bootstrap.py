@@ -118,6 +118,7 @@ class Services:
     maps: Maps
     shards: ShardCache
     policies: Policies
+    gatekeeper: Gatekeeper
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
@@ -173,6 +174,7 @@ def build_services(place: Place) -> Services:
         maps=maps,
         shards=shards,
         policies=policies,
+        gatekeeper=gatekeeper,
         jobs=JobService(open_client(place.jobs_url), database),
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),

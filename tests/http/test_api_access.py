@@ -8,7 +8,10 @@ import pytest
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
+from headgate.channels.exempting import Wish
+from headgate.channels.policing import Target
 from headgate.doors.api.app import PREFIX, build_api
+from headgate.policy.exemptions import ExemptionKind
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -48,6 +51,19 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /grants", 200, None),
     ("POST /grants", 201, {"kind": "user", "principal": "bob", "role": "publisher", "channel": "team"}),
     ("DELETE /grants/1", 204, None),
+    ("GET /channels/team/why?file=demo-1.0-0.conda", 200, None),
+    ("GET /policies", 200, None),
+    ("POST /policies", 201, {"document": {"name": "new"}}),
+    ("GET /policies/old-builds", 200, None),
+    ("PUT /policies/old-builds", 200, {"document": {"name": "old-builds", "mode": "off"}}),
+    ("DELETE /policies/old-builds", 204, None),
+    ("GET /policies/old-builds/versions", 200, None),
+    ("POST /policies/old-builds/attachments", 201, {"channel": "team"}),
+    ("DELETE /policies/everywhere/attachments?scope=*", 200, None),
+    ("POST /policies/simulate", 200, {"channel": "team", "document": {"name": "draft"}}),
+    ("GET /exemptions", 200, None),
+    ("POST /exemptions", 201, {"kind": "spec", "target": "numpy", "reason": "needed", "channel": "team"}),
+    ("DELETE /exemptions/1", 204, None),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("POST /jobs/none/stop", 404, None),
@@ -67,7 +83,11 @@ OTHERS = {
 def generic(route: str) -> str:
     """`GET /channels/team` as OpenAPI names it."""
     return (
-        route.replace("outer/world", "{channel}")
+        route.partition("?")[0]
+        .replace("old-builds", "{name}")
+        .replace("policies/everywhere", "policies/{name}")
+        .replace("exemptions/1", "exemptions/{id}")
+        .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
@@ -89,6 +109,13 @@ async def fill(services: Services) -> None:
     await access.groups.add("test", "Developers", user="ada")
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
+    policies = services.core.policies
+    await policies.apply("test", {"name": "old-builds", "rule": [{"kind": "maximum-age", "days": 9, "action": "warn"}]})
+    await policies.apply("test", {"name": "everywhere", "mode": "off"})
+    await policies.attach("test", "everywhere", Target(is_everywhere=True))
+    await services.core.exemptions.add(
+        "test", Wish(kind=ExemptionKind.SPEC, target="demo", reason="ours", owner="ada", channel="team")
+    )
     await services.snapshots.reload()
 
 

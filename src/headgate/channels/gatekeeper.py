@@ -12,7 +12,7 @@ from headgate.channels.policies import Policies
 from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.conda.names import ArtifactName
 from headgate.conda.records import Record, to_wire
-from headgate.conda.shards import Shard
+from headgate.conda.shards import Shard, decode_stored
 from headgate.db.engine import Database
 from headgate.kernel import clock
 from headgate.kernel.errors import Refused
@@ -77,6 +77,19 @@ class Gatekeeper:
             if found is not None:
                 return found
         return None
+
+    async def may_show(self, channel: Channel, subdir: SubdirState, digest: bytes, body: bytes) -> bool:
+        """Whether a shard may be shown: one of an earlier revision not, when it tells of what is now held back."""
+        gate = self.gate_of(channel)
+        if gate is None:
+            return True
+        shown = (self._maps.find_hot(subdir) or await self._maps.get(subdir)).digests
+        records = dict(decode_stored(body).records())
+        name = next((str(record.get("name")) for record in records.values()), "")
+        if shown.get(name) == digest or not records:
+            return True
+        answer = await self._answer(gate, channel, subdir, name)
+        return all(answer.verdicts.get(filename, ALLOWED).is_passing for filename in records)
 
     async def _answer(self, gate: Gate, channel: Channel, subdir: SubdirState, name: str) -> _Answer:
         published = (self._maps.find_hot(subdir) or await self._maps.get(subdir)).digests.get(name)

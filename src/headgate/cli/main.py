@@ -9,16 +9,19 @@ from headgate.cli import (
     artifact,
     channel,
     doctor,
+    exemption,
     grant,
     group,
     init,
     job,
     mirror,
+    policy,
     role,
     serve,
     token,
     upload,
     user,
+    why,
 )
 
 app = typer.Typer(
@@ -59,6 +62,9 @@ app.add_typer(channel.app, name="channel")
 app.add_typer(mirror.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(policy.app, name="policy")
+app.command("why")(why.why)
+app.add_typer(exemption.app, name="exemption")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")

@@ -11,6 +11,7 @@ from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.catalog import Catalog
 from headgate.channels.documents import CHANNEL_WIDE
+from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, Privacy, SubdirState
 from headgate.channels.service import ChannelService
@@ -44,6 +45,7 @@ class CondaDoor:
     maps: Maps
     shards: ShardCache
     store: BlobStore
+    gatekeeper: Gatekeeper
     channels: ChannelService
     freshness: Freshness
     artifacts: ArtifactDoor
@@ -124,6 +126,10 @@ class CondaDoor:
         body = self.shards.find_hot(raw) or await self.shards.find(raw)
         if body is None:
             raise NotFound("shard-unknown", f"Shard {digest} was collected. Fetch the index again.")
+        if self.gatekeeper.gate_of(channel) is not None and not await self.gatekeeper.may_show(
+            channel, state, raw, body
+        ):
+            raise NotFound("shard-unknown", f"Shard {digest} is of an earlier revision. Fetch the index again.")
         head = Head(_CONTENT_TYPES["zst"], len(body), Validators(f'"{digest}"'), _shared(channel, _IMMUTABLE))
         await send_bytes(scope, send, head, body)
 
