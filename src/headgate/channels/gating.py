@@ -189,6 +189,7 @@ def _judged(
 def _pass_one(
     setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told, *, is_patched: bool
 ) -> Passed:
+    look = None
     raw = chain[0][1] if len(chain) == 1 and not is_patched else None
     if raw is not None:
         facts = Facts(name=name, origin=setting.origin(chain[0][0]), owner=told.owners.get(name), book=setting.book)
@@ -200,7 +201,7 @@ def _pass_one(
             until = None if look.until_ms is None else clock.from_ms(look.until_ms)
             return Passed(raw, None, Note(valid_until=until))
     shard, facts = compose(setting, name, chain, bodies, told)
-    evaluation = setting.gate.evaluate(shard, facts, setting.now)
+    evaluation = setting.gate.evaluate(shard, facts, setting.now, look)
     note = Note(_counted(evaluation), evaluation.valid_until)
     if raw is not None and not evaluation.held_back:
         return Passed(raw, None, note)

@@ -14,7 +14,7 @@ from headgate.conda.specs import age_key
 from headgate.db.engine import Database
 from headgate.policy.exemptions import Exemption
 from headgate.policy.facts import Facts
-from headgate.policy.gate import Gate
+from headgate.policy.gate import Gate, Look
 from headgate.policy.glance import Glance
 from headgate.policy.model import Policy
 from headgate.policy.verdicts import Evaluation
@@ -109,27 +109,23 @@ def _try_all(
 ) -> None:
     patched = setting.patch.names()
     for name, chain in chains.items():
-        if name in patched or len(chain) > 1 or _may_differ(setting, new, name, chain, bodies, told):
+        looks = (None, None) if name in patched or len(chain) > 1 else _looks(setting, new, name, chain, bodies, told)
+        if any(look is None or look.is_needed for look in looks):
             shard, facts = compose(setting, name, chain, bodies, told)
-            _compare(
-                setting.subdir,
-                name,
-                setting.gate.evaluate(shard, facts, setting.now),
-                new.evaluate(shard, facts, setting.now),
-                into,
-            )
+            before = setting.gate.evaluate(shard, facts, setting.now, looks[0])
+            _compare(setting.subdir, name, before, new.evaluate(shard, facts, setting.now, looks[1]), into)
 
 
-def _may_differ(
+def _looks(
     setting: Setting, new: Gate, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
-) -> bool:
+) -> tuple[Look | None, Look | None]:
     source, digest = chain[0]
     facts = Facts(name=name, origin=setting.origin(source), owner=told.owners.get(name), book=setting.book)
     try:
         glance = Glance(bodies[digest])
-        return any(gate.look(glance, facts, setting.now).is_needed for gate in (setting.gate, new))
+        return setting.gate.look(glance, facts, setting.now), new.look(glance, facts, setting.now)
     except Exception:  # noqa: BLE001 - whatever is odd about it, the close look says
-        return True
+        return None, None
 
 
 def _compare(subdir: str, name: str, before: Evaluation, after: Evaluation, into: Simulation) -> None:

@@ -21,7 +21,8 @@ from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
 from headgate.policy.model import Mode, Policy, RuleEntry
 from headgate.policy.rules.advisories import MaliciousRule, NotCheckedRule
-from headgate.policy.rules.rule import Judgement, Look, acts
+from headgate.policy.rules.rule import Judgement, acts
+from headgate.policy.specs import Spec
 from headgate.policy.terms import Terms
 from headgate.policy.verdicts import ALLOWED, EXEMPTION, Evaluation, Outcome, Reason, Verdict
 
@@ -38,6 +39,19 @@ class Attached:
 
     policy: Policy
     source: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a quick look at a shard came to: the rules that have to look closer, and until when the others do not."""
+
+    closer: tuple["_Entry", ...] = ()
+    until_ms: int | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """False when the shard passes as it is."""
+        return bool(self.closer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +102,19 @@ class Gate:
         return any(one.policy.does_hide_broken and one.policy.mode is Mode.ENFORCE for one in self.attached)
 
     def look(self, glance: Glance, facts: Facts, now: datetime) -> Look:
-        """Whether a stored shard needs `evaluate` at all; when not, it passes as it is until the moment given."""
+        """Which rules have to look closer at a stored shard; none: it passes as it is until the moment given."""
         now_ms, horizons = clock.to_ms(now), []
+        closer: list[_Entry] = []
+        asking = [entry for entry in self._entries if entry.told.rule.needs_assessments]
         for entry in self._entries:
             if not entry.told.rule.needs_assessments:
                 look = entry.told.rule.look(glance, facts, now_ms)
                 if look.is_needed:
-                    return look
+                    closer.append(entry)
                 horizons.append(look.until_ms)
         if self._has_findings(glance, facts):
-            return Look(is_needed=True)
-        return Look(is_needed=False, until_ms=min((one for one in horizons if one is not None), default=None))
+            closer += asking
+        return Look(tuple(closer), min((one for one in horizons if one is not None), default=None))
 
     def _has_findings(self, glance: Glance, facts: Facts) -> bool:
         assessments = facts.book.assess(facts.name, glance.lazy_records)
@@ -107,19 +123,23 @@ class Gate:
         does_ask = any(isinstance(entry.told.rule, NotCheckedRule) for entry in self._entries)
         return does_ask and any(one.coverage is not Coverage.CHECKED for one in assessments.values())
 
-    def evaluate(self, shard: Shard, facts: Facts, now: datetime) -> Evaluation:
-        """Divide a shard into what passes and what is held back, at a moment."""
-        sitting = _Sitting(self._entries, self.exemptions, shard, facts, clock.to_ms(now))
+    def evaluate(self, shard: Shard, facts: Facts, now: datetime, look: Look | None = None) -> Evaluation:
+        """Divide a shard into what passes and what is held back, at a moment; `look`: what a look at it came to."""
+        entries = self._entries if look is None else look.closer
+        sitting = _Sitting(entries, self.exemptions, shard, facts, clock.to_ms(now))
+        if look is not None:
+            sitting.note(look.until_ms)
         verdicts: dict[str, Verdict] = {}
         for filename, record in shard.records():
             verdict = sitting.verdict(filename, record)
-            # Two maps may have records under one file name; the stricter verdict holds for both.
-            known = verdicts.get(filename, verdict)
-            verdicts[filename] = max(verdict, known, key=lambda one: (one.outcome.rank, one.reasons))
+            if filename in verdicts:
+                # Two maps may have records under one file name; the stricter verdict holds for both.
+                verdict = max(verdict, verdicts[filename], key=lambda one: (one.outcome.rank, one.reasons))
+            verdicts[filename] = verdict
         told = {filename: verdict for filename, verdict in verdicts.items() if verdict is not ALLOWED}
-        passing = {filename for filename, verdict in verdicts.items() if verdict.is_passing}
+        held = {filename for filename, verdict in told.items() if not verdict.is_passing}
         until = None if sitting.horizon_ms is None else clock.from_ms(sitting.horizon_ms)
-        return Evaluation(shard, shard if len(passing) == len(verdicts) else shard.only(passing), told, until)
+        return Evaluation(shard, shard.only(verdicts.keys() - held) if held else shard, told, until)
 
 
 def evaluate(
@@ -139,11 +159,12 @@ class _Sitting:
         self._shard = shard
         self._facts = facts
         self._now_ms = now_ms
-        self._entries = list(entries)
+        self._entries = _of_name(entries, facts.name)
         live = [one for one in exemptions if one.is_live(now_ms)]
         self._from_advisories = [one for one in live if one.kind is ExemptionKind.ADVISORY]
         self._from_rules = [one for one in live if one.kind is not ExemptionKind.ADVISORY]
-        self._assessments, self._failure = _assess(facts, shard)
+        does_ask = any(entry.told.rule.needs_assessments for entry, _ in self._entries)
+        self._assessments, self._failure = _assess(facts, shard) if does_ask else ({}, None)
 
     def verdict(self, filename: str, record: Record) -> Verdict:
         """The verdict on one record of the shard."""
@@ -155,18 +176,21 @@ class _Sitting:
                 assessment = fewer
                 reasons.append(self._exempted(one))
         case = Case(filename, record, self._shard, self._facts, assessment, self._now_ms)
-        held = [reason for entry in self._entries for reason in self._reasons(entry, case)]
-        reasons += self._after_exemptions(held, record)
-        if not reasons:
+        held: list[Reason] = []
+        for entry, exceptions in self._entries:
+            reason = self._reason(entry, exceptions, case)
+            if reason is not None:
+                held.append(reason)
+        if not held and not reasons:
             return ALLOWED
+        reasons += self._after_exemptions(held, record)
         return Verdict(max((one.outcome for one in reasons), key=lambda one: one.rank), tuple(sorted(set(reasons))))
 
-    def _reasons(self, entry: _Entry, case: Case) -> Iterable[Reason]:
-        origin = self._facts.origin_of(case.filename)
-        if entry.source is not None and origin.source != entry.source:
-            return
-        if any(one.surely_matches(case.record) for one in entry.told.exceptions):
-            return
+    def _reason(self, entry: _Entry, exceptions: tuple[Spec, ...], case: Case) -> Reason | None:
+        if entry.source is not None and self._facts.origin_of(case.filename).source != entry.source:
+            return None
+        if exceptions and any(one.surely_matches(case.record) for one in exceptions):
+            return None
         outcome = entry.told.action
         try:
             judgement = self._judged(entry, case)
@@ -174,13 +198,14 @@ class _Sitting:
             judgement = acts(f"The rule could not decide: {type(error).__name__}, {error}".rstrip(".")[:300] + ".")
             outcome = min(outcome, Outcome.HOLD, key=lambda one: one.rank)
         if judgement is None:
-            return
-        self._note(judgement.changes_ms)
-        if judgement.does_act and not entry.is_enforced:
+            return None
+        self.note(judgement.changes_ms)
+        if not judgement.does_act:
+            return None
+        if not entry.is_enforced:
             fact = f"Audit only, it would {outcome}: {judgement.fact}"
-            yield Reason(entry.policy, entry.told.label, Outcome.WARN, fact, judgement.remedy)
-        elif judgement.does_act:
-            yield Reason(entry.policy, entry.told.label, outcome, judgement.fact, judgement.remedy)
+            return Reason(entry.policy, entry.told.label, Outcome.WARN, fact, judgement.remedy)
+        return Reason(entry.policy, entry.told.label, outcome, judgement.fact, judgement.remedy)
 
     def _judged(self, entry: _Entry, case: Case) -> Judgement | None:
         if self._failure is not None and entry.told.rule.needs_assessments:
@@ -205,12 +230,23 @@ class _Sitting:
         return after + [self._exempted(one) for one in acting]
 
     def _exempted(self, exemption: Exemption) -> Reason:
-        self._note(exemption.expires_ms)
+        self.note(exemption.expires_ms)
         return Reason(EXEMPTION, f"{exemption.id}", Outcome.ALLOW, exemption.sentence, "")
 
-    def _note(self, moment_ms: int | None) -> None:
+    def note(self, moment_ms: int | None) -> None:
+        """A verdict changes at that moment."""
         if moment_ms is not None and (self.horizon_ms is None or moment_ms < self.horizon_ms):
             self.horizon_ms = moment_ms
+
+
+def _of_name(entries: Iterable[_Entry], name: str) -> list[tuple[_Entry, tuple[Spec, ...]]]:
+    """The rules that a package is not excepted from by its name alone, each with the exceptions that may concern it."""
+    found = []
+    for entry in entries:
+        exceptions = tuple(one for one in entry.told.exceptions if one.may_match(name))
+        if not any(one.has_only_name for one in exceptions):
+            found.append((entry, exceptions))
+    return found
 
 
 def _harmless(reason: Reason) -> Reason:

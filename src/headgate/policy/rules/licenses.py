@@ -57,6 +57,7 @@ class LicenseRule(Rule):
                 raise terms.fail(f"{word!r} is neither an SPDX id nor a family; families are {', '.join(FAMILIES)}.")
         self._words = frozenset(word.lower().replace("_", "-") for word in (*exclude, *only))
         self._is_excluding = bool(exclude)
+        self._known: dict[str, Judgement | None] = {}
 
     def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
         """By the licences that occur."""
@@ -64,11 +65,13 @@ class LicenseRule(Rule):
 
     def judge(self, case: Case) -> Judgement | None:
         """By the record's licence; without one, by its family."""
-        license_text, family = case.record.get("license"), case.record.get("license_family")
-        if self._passes(license_text, family):
-            return None
-        shown = license_text or family or "none"
-        return acts(f"Its licence is {shown!s:.200}.", "Use a package under another licence.")
+        text = _text(case.record.get("license")) or _text(case.record.get("license_family"))
+        if text not in self._known:
+            passes = _passes(self._words, self._is_excluding, text)
+            shown = text or "none"
+            fact = acts(f"Its licence is {shown:.200}.", "Use a package under another licence.")
+            self._known[text] = None if passes else fact
+        return self._known[text]
 
     def _passes(self, license_text: Any, family: Any) -> bool:
         return _passes(self._words, self._is_excluding, _text(license_text) or _text(family))
