@@ -16,12 +16,13 @@ import structlog
 from headgate.access.decisions import decide
 from headgate.access.permissions import Permission
 from headgate.bootstrap import Services, build_services, open_place
+from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor, public_url
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.freshness import Freshness
 from headgate.doors.http import Receive, Scope, Send, finish, start
-from headgate.doors.metrics import REQUESTS, render_metrics
+from headgate.doors.metrics import REQUESTS, render_held, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.home import render_home
@@ -90,7 +91,9 @@ class Application:
                 await self._services.snapshots.reload()
                 await _send_text(scope, send, "ready\n")
             case "/metrics":
-                await _send_text(scope, send, render_metrics().decode())
+                standing = await read_standing(self._services.core.database)
+                text = render_metrics() + render_held(standing.held, standing.stale)
+                await _send_text(scope, send, text.decode())
             case "/":
                 await self._send_home(scope, send)
             case _:

@@ -36,11 +36,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     root = tmp_path_factory.mktemp("upstream")
     packages = [("noarch", *package("lib", "1.0", noarch="generic")), ("noarch", *LIB)]
     write_channel(root, packages)
-    with FolderServer(root) as upstream:
-        with LiveServer(tmp_path_factory.mktemp("data"), upstream=upstream.url, workers=2) as server:
-            job = server.json("mirror", "sync", "unapproved-conda", "--wait")
-            assert job["state"] == "done"
-            yield server
+    data = tmp_path_factory.mktemp("data")
+    with FolderServer(root) as upstream, LiveServer(data, upstream=upstream.url, workers=2) as server:
+        assert server.json("mirror", "sync", "unapproved-conda", "--wait")["state"] == "done"
+        yield server
 
 
 def write_policy(tmp_path: Path, text: str) -> Path:

@@ -17,6 +17,7 @@ from headgate.channels.revisions import World, publish, read_chains, read_settin
 from headgate.db import gate_tables, tables
 from headgate.db.engine import Database
 from headgate.kernel import clock
+from headgate.policy.verdicts import EXEMPTION
 
 # What so few names take is done at once, in the transaction of the change; for more there is a job.
 MOST_AT_ONCE = 2_000
@@ -120,6 +121,32 @@ async def republish(database: Database, names: Collection[str], cause: str) -> N
                 now = await read_world(connection)
                 if channel.id in now.channels:
                     await publish(connection, channel.id, subdir, names, cause, world=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the gate stands: records held back by (channel, `policy/rule`), and the number of stale subdirs."""
+
+    held: dict[tuple[str, str], int]
+    stale: int
+
+
+async def read_standing(database: Database) -> Standing:
+    """For whoever watches the server."""
+    notes, subdirs, channels = gate_tables.gate_name.c, tables.subdir.c, tables.channel.c
+    statement = (
+        select(channels.name, notes.held)
+        .join(tables.subdir, subdirs.id == notes.subdir_id)
+        .join(tables.channel, channels.id == subdirs.channel_id)
+    )
+    held: dict[tuple[str, str], int] = {}
+    async with database.read() as connection:
+        for row in await connection.execute(statement):
+            for rule, number in row.held.items():
+                if not rule.startswith(f"{EXEMPTION}/"):
+                    held[row.name, rule] = held.get((row.name, rule), 0) + number
+        stale = await find_stale(connection, await read_world(connection))
+    return Standing(held, len(stale))
 
 
 def _of(stale: Collection[Stale], channel: str, subdir: str) -> Stale | None:

@@ -4,16 +4,20 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import update
+
 from headgate.bootstrap import Services
 from headgate.channels.exempting import Wish
 from headgate.channels.model import ChannelKind
-from headgate.channels.policing import Target
+from headgate.channels.policing import Target, scope_of
 from headgate.channels.revising import find_stale, revise_subdir
 from headgate.channels.revisions import read_world
 from headgate.channels.simulation import Draft, simulate
+from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
 from headgate.conda.names import ChannelName
 from headgate.conda.shards import decode_stored
+from headgate.db import gate_tables
 from headgate.kernel import clock
 from headgate.policy.exemptions import ExemptionKind
 from headgate.policy.model import parse_policy
@@ -143,6 +147,27 @@ async def test_draft_tells_what_it_would_change_and_changes_nothing(services: Se
     assert await listed(services) == before
 
 
+async def test_draft_tells_whether_specs_still_solve(services: Services) -> None:
+    await make(services)
+    await upload(services, *package("app", depends=["lib >=2"]))
+    for version in ("1.0", "2.0"):
+        await upload(services, *package("lib", version))
+    policy = parse_policy(
+        {"name": "draft", "rule": [{"kind": "match-spec", "exclude": ["lib >=2"], "action": "block"}]}
+    )
+    async with services.core.database.read() as connection:
+        world = await read_world(connection)
+        attachment = await scope_of(connection, Target(channel="team"))
+    channel = world.channels[services.catalog.get("team").id]
+    draft = Draft(policy=policy, attachment=attachment)
+    before, after = await try_specs(services.core.database, world, channel, draft, ["app"], "linux-64")
+    assert before.filenames == ("app-1.0-0.conda", "lib-2.0-0.conda")
+    assert not after.is_solved
+    assert "lib" in (after.failure or "")
+    still = await try_specs(services.core.database, world, channel, draft, ["lib"], "linux-64")
+    assert [one.filenames for one in still] == [("lib-2.0-0.conda",), ("lib-1.0-0.conda",)]
+
+
 async def test_why_tells_reasons_of_files_and_specs_here_and_in_members(services: Services) -> None:
     await make(services)
     await make(services, "all", kind=ChannelKind.VIRTUAL, members=[ChannelName("team")])
@@ -163,10 +188,6 @@ async def test_why_tells_reasons_of_files_and_specs_here_and_in_members(services
 
 
 async def test_stored_policy_that_cannot_be_read_holds_everything_back(services: Services) -> None:
-    from sqlalchemy import update
-
-    from headgate.db import gate_tables
-
     await make(services)
     await upload(services, *package("demo"))
     await enforce(services, {"kind": "malicious"})

@@ -9,7 +9,9 @@ from headgate.access.permissions import Permission
 from headgate.channels.policing import Target, scope_of
 from headgate.channels.revisions import World, read_world
 from headgate.channels.simulation import Draft, Simulation, simulate
+from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
+from headgate.conda.solving import Solved
 from headgate.doors.api.callers import Reading, Services, SignedIn, require
 from headgate.doors.api.exemptions import wish_of
 from headgate.doors.api.models_policies import ExplanationAnswer, SimulationAnswer, SimulationBody
@@ -58,7 +60,11 @@ async def simulate_policy(body: SimulationBody, caller: SignedIn, services: Serv
     world = await _world(services)
     draft = await _draft(body, caller.name, services)
     result = await simulate(services.core.database, world, found, draft)
-    return SimulationAnswer.model_validate(_shown(result))
+    answer = _shown(result)
+    if body.specs:
+        before, after = await try_specs(services.core.database, world, found, draft, body.specs, body.platform)
+        answer |= {"solves_before": _solved(before), "solves_after": _solved(after)}
+    return SimulationAnswer.model_validate(answer)
 
 
 async def _world(services: Services) -> World:
@@ -77,6 +83,10 @@ async def _draft(body: SimulationBody, caller: str, services: Services) -> Draft
     policy = replace(parse_policy(document_of(body.document, body.text)), mode=Mode.ENFORCE)
     async with services.core.database.read() as connection:
         return Draft(policy=policy, attachment=await scope_of(connection, Target(channel=body.channel)))
+
+
+def _solved(solved: Solved) -> dict[str, Any]:
+    return {"is_solved": solved.is_solved, "records": list(solved.filenames), "failure": solved.failure}
 
 
 def _shown(result: Simulation) -> dict[str, Any]:
