@@ -153,6 +153,7 @@ def build_conda_door(services: Services) -> CondaDoor:
     """The conda door on these services."""
     settings = services.core.place.settings
     return CondaDoor(
+        database=services.core.database,
         snapshots=services.snapshots,
         catalog=services.catalog,
         authenticator=services.authenticator,

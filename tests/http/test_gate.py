@@ -247,3 +247,31 @@ async def test_name_that_a_hosted_channel_has_is_not_taken_from_elsewhere(
     assert await listed(client, "nested") == set(), "what a virtual channel brings is not known to be ours"
     await enforce(services, document, channel="all")
     assert await listed(client, "all") == {GOOD[0], BAD[0]}, "what was uploaded is"
+
+
+async def test_notices_tell_a_channels_readers_what_policies_changed(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    async def messages(channel: str = "open", **more: Any) -> list[str]:
+        answer = await client.get(f"/conda/{channel}/notices.json", **more)
+        assert answer.status_code == 200
+        return [notice["message"] for notice in answer.json()["notices"]]
+
+    assert await messages() == []
+    await enforce(services)
+    [message] = await messages()
+    assert message.startswith("open/noarch: policy no-two attached to open; packages of 1 names came or went.")
+    await services.core.channels.set(ACTOR, ChannelName("open"), privacy=Privacy.PRIVATE)
+    await services.snapshots.reload()
+    assert await messages() == []
+    assert len(await messages(auth=httpx.BasicAuth("root", "a long enough password"))) == 1
+    assert await messages("absent") == []
+
+
+async def test_metrics_count_what_is_held_back(services: Services, client: httpx.AsyncClient) -> None:
+    await enforce(services)
+    await client.get(f"/conda/open/noarch/{BAD[0]}")
+    text = (await client.get("/metrics")).text
+    assert 'headgate_held_records{channel="open",rule="no-two/match-spec"} 1.0' in text
+    assert 'headgate_refused_downloads_total{code="policy-blocked"}' in text
+    assert "headgate_stale_subdirs 0.0" in text

@@ -21,6 +21,8 @@ from headgate.policy.verdicts import EXEMPTION
 
 # What so few names take is done at once, in the transaction of the change; for more there is a job.
 MOST_AT_ONCE = 2_000
+CAUSE = "gate: "
+"""How the cause of a revision begins that the gate, and no package, made necessary."""
 NamesIn = Callable[[int], Collection[str]]
 
 
@@ -62,7 +64,7 @@ async def revise_now_or_later(connection: AsyncConnection, cause: str) -> None:
     if await _count_names(connection, stale) > MOST_AT_ONCE:
         return
     for one in stale:
-        await publish(connection, one.channel.id, one.subdir, None, cause, world=world)
+        await publish(connection, one.channel.id, one.subdir, None, f"{CAUSE}{cause}", world=world)
 
 
 async def revise_names(connection: AsyncConnection, before: World, names_in: NamesIn, cause: str) -> None:
@@ -79,7 +81,7 @@ async def revise_names(connection: AsyncConnection, before: World, names_in: Nam
         if gate is None or old is None or known != old.digest or len(names) > MOST_AT_ONCE:
             continue
         if names:
-            await publish(connection, one.channel.id, one.subdir, names, cause, world=world)
+            await publish(connection, one.channel.id, one.subdir, names, f"{CAUSE}{cause}", world=world)
         await connection.execute(update(tables.subdir).where(columns.id == one.subdir_id).values(gate=gate.digest))
 
 
@@ -104,8 +106,8 @@ async def revise_subdir(database: Database, channel_name: str, subdir: str) -> i
         world = await read_world(connection, answers)
         stale = _of(await find_stale(connection, world, clock.now()), channel_name, subdir)
         if stale is not None:
-            cause = "policies changed" if stale.names is None else "time went by"
-            await publish(connection, stale.channel.id, subdir, stale.names, cause, world=world)
+            cause = "policies changed" if stale.names is None else "a waiting time or an exemption ended"
+            await publish(connection, stale.channel.id, subdir, stale.names, f"{CAUSE}{cause}", world=world)
     return len(chains)
 
 
@@ -120,7 +122,7 @@ async def republish(database: Database, names: Collection[str], cause: str) -> N
             async with database.write() as connection:
                 now = await read_world(connection)
                 if channel.id in now.channels:
-                    await publish(connection, channel.id, subdir, names, cause, world=now)
+                    await publish(connection, channel.id, subdir, names, f"{CAUSE}{cause}", world=now)
 
 
 @dataclass(frozen=True, slots=True)

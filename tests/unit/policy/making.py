@@ -41,7 +41,7 @@ def record(name: str = "demo", version: str = "1.0", build: str | None = "0", **
 def finding(advisory: str = "CVE-2026-1", **more: Any) -> Finding:
     """A critical finding that nobody has judged."""
     values: dict[str, Any] = {
-        "aliases": ("GHSA-xxxx",), "status": AdvisoryStatus.REPORTED, "cvss": 9.8, "severity": "critical", "epss": 0.4,
+        "aliases": ("GHSA-abcd",), "status": AdvisoryStatus.REPORTED, "cvss": 9.8, "severity": "critical", "epss": 0.4,
         "is_known_exploited": False, "is_malicious": False, "is_curated": False, "sureness": Sureness.EXACT,
         "why": "pkg:pypi/demo, all versions",
     }  # fmt: skip

@@ -109,7 +109,7 @@ def test_exemption_lets_pass_until_it_ends_and_is_listed_where_it_acts(kind: Exe
 def test_exemption_from_an_advisory_leaves_the_others() -> None:
     rule = {"kind": "advisory-status"}
     one, both = (finding(),), (finding(), finding("CVE-2026-2", aliases=()))
-    exemption = exempt(ExemptionKind.ADVISORY, "GHSA-XXXX", spec="demo <2")
+    exemption = exempt(ExemptionKind.ADVISORY, "GHSA-ABCD", spec="demo <2")
     shard = shard_of(record())
     assert judge(shard, rule, exemptions=(exemption,), book=Book({FILE: one})).held_back == {}
     held = judge(shard, rule, exemptions=(exemption,), book=Book({FILE: both})).held_back

@@ -52,7 +52,7 @@ TABLE: list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], bool]
     ({"kind": "advisory-status", "status": ["active"]}, {}, known(), False),
     ({"kind": "advisory-status"}, {}, known(status=AdvisoryStatus.MITIGATED), False),
     ({"kind": "advisory-status"}, {}, {}, False),
-    ({"kind": "advisory-status", "except_advisories": ["ghsa-XXXX"]}, {}, known(), False),
+    ({"kind": "advisory-status", "except_advisories": ["ghsa-ABCD"]}, {}, known(), False),
     ({"kind": "advisory-status", "sureness": "exact"}, {}, known(sureness=Sureness.LIKELY), False),
     ({"kind": "advisory-status", "sureness": "likely"}, {}, known(sureness=Sureness.LIKELY), True),
     ({"kind": "advisory-severity", "at_least": "high"}, {}, known(), True),
