@@ -52,6 +52,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /grants", 201, {"kind": "user", "principal": "bob", "role": "publisher", "channel": "team"}),
     ("DELETE /grants/1", 204, None),
     ("GET /channels/team/why?file=demo-1.0-0.conda", 200, None),
+    ("GET /channels/team/broken", 200, None),
     ("GET /policies", 200, None),
     ("POST /policies", 201, {"document": {"name": "new"}}),
     ("GET /policies/old-builds", 200, None),

@@ -160,4 +160,4 @@ def _parsed_text(name: str, document: bytes) -> Policy:
         return parse_policy(plain)
     except Invalid as error:
         entry = RuleEntry("unreadable", UnreadableRule.of(error.message), Outcome.HOLD)
-        return Policy(name, Mode.ENFORCE, "", (entry,), does_hide_broken=False, document=plain)
+        return Policy(name, Mode.ENFORCE, "", (entry,), document=plain)

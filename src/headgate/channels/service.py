@@ -23,7 +23,7 @@ from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 
 # What follows a channel's name in a path of the API cannot end it; the first two have more behind them.
-_NOUNS = frozenset({"artifacts", "patches", "mirror", "revisions", "sync", "upstreams", "why"})
+_NOUNS = frozenset({"artifacts", "broken", "patches", "mirror", "revisions", "sync", "upstreams", "why"})
 _LONG_NOUNS = frozenset({"artifacts", "patches"})
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from headgate.cli.client import connected, path_of
+from headgate.cli.client import channel_path, connected, path_of
 from headgate.cli.output import Columns, Document, Output
 from headgate.cli.words import AsJson
 from headgate.kernel.errors import Invalid
@@ -117,6 +117,18 @@ def simulate_policy(
     with Output(as_json=as_json) as out, connected() as server:
         found = server.post("policies/simulate", body)
         out.show(found, _lines(found))
+
+
+@app.command("broken")
+def list_broken(
+    channel: Annotated[str, typer.Option("--channel", metavar="C", help="The channel to look through.")],
+    platform: Annotated[str, typer.Option("--platform", metavar="P", help="Together with noarch.")] = "linux-64",
+    as_json: AsJson = False,
+) -> None:
+    """List records that depend on what policies hold back."""
+    with Output(as_json=as_json) as out, connected() as server:
+        found = server.get(channel_path(channel, "broken"), platform=platform)["items"]
+        out.table(found, {"SUBDIR": "subdir", "FILE": "filename", "MISSES": "dependency"})
 
 
 def _text(file: Path) -> str:

@@ -96,11 +96,6 @@ class Gate:
         """Whether a rule asks who owns a name."""
         return any(entry.told.rule.needs_owners for entry in self._entries)
 
-    @cached_property
-    def does_hide_broken(self) -> bool:
-        """Whether an enforced policy wants records hidden whose dependencies cannot be had."""
-        return any(one.policy.does_hide_broken and one.policy.mode is Mode.ENFORCE for one in self.attached)
-
     def look(self, glance: Glance, facts: Facts, now: datetime) -> Look:
         """Which rules have to look closer at a stored shard; none: it passes as it is until the moment given."""
         now_ms, horizons = clock.to_ms(now), []

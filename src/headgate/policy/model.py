@@ -53,7 +53,6 @@ class Policy:
     mode: Mode
     description: str
     rules: tuple[RuleEntry, ...]
-    does_hide_broken: bool
     document: Mapping[str, Any]
 
 
@@ -76,13 +75,12 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
     """Read a policy. Raises Invalid `policy-invalid`, whose reasons name each rule and key that is wrong."""
     complaints: list[str] = []
     terms = Terms("The policy", document)
-    name, mode, description, does_hide = "", Mode.OFF, "", False
+    name, mode, description = "", Mode.OFF, ""
     entries: list[RuleEntry] = []
     try:
         name = _name(terms)
         mode = Mode(terms.choice("mode", tuple(Mode), Mode.ENFORCE))
         description = terms.text("description", " ").strip()
-        does_hide = terms.flag("hide_broken")
         tables = terms.tables("rule")
         terms.finish()
         entries = _entries(tables, complaints)
@@ -90,7 +88,7 @@ def parse_policy(document: Mapping[str, Any]) -> Policy:
         complaints.insert(0, error.message)
     if complaints:
         raise Invalid("policy-invalid", f"The policy cannot be used: {complaints[0]}", complaints)
-    return Policy(name, mode, description, tuple(entries), does_hide, dict(document))
+    return Policy(name, mode, description, tuple(entries), dict(document))
 
 
 def _name(terms: Terms) -> str:

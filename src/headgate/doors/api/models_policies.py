@@ -170,6 +170,16 @@ class ChangeAnswer(BaseModel):
     rules: list[str]
 
 
+class BrokenAnswer(BaseModel):
+    """A record whose dependency nothing that is listed satisfies."""
+
+    model_config = _shown({"subdir": "noarch", "filename": "app-1.0-0.conda", "dependency": "lib >=2"})
+
+    subdir: str
+    filename: str
+    dependency: str
+
+
 class SolveAnswer(BaseModel):
     """Whether the specs solve; if not, `failure` says why."""
 

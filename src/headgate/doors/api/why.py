@@ -6,15 +6,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from headgate.access.permissions import Permission
+from headgate.channels.consistency import check_channel
 from headgate.channels.policing import Target, scope_of
 from headgate.channels.revisions import World, read_world
 from headgate.channels.simulation import Draft, Simulation, simulate
 from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
+from headgate.conda.names import Subdir
 from headgate.conda.solving import Solved
 from headgate.doors.api.callers import Reading, Services, SignedIn, require
 from headgate.doors.api.exemptions import wish_of
-from headgate.doors.api.models_policies import ExplanationAnswer, SimulationAnswer, SimulationBody
+from headgate.doors.api.models_policies import BrokenAnswer, ExplanationAnswer, SimulationAnswer, SimulationBody
 from headgate.doors.api.paging import Listing
 from headgate.doors.api.policies import document_of
 from headgate.kernel.errors import Invalid, NotFound
@@ -46,6 +48,17 @@ async def explain(
         else explain_spec(database, world, channel, spec or "")
     )  # fmt: skip
     return Listing(items=[ExplanationAnswer.model_validate(one.as_json()) for one in found[:_MOST_SHOWN]])
+
+
+@router.get("/channels/{channel:path}/broken")
+async def list_broken(
+    visit: Reading,
+    services: Services,
+    platform: Annotated[str, Query(max_length=40, description="The platform, with noarch.")] = "linux-64",
+) -> Listing[BrokenAnswer]:
+    """Records that are listed, but depend on what policies hold back."""
+    found = await check_channel(services.core.database, visit.channel, Subdir.parse(platform))
+    return Listing(items=[BrokenAnswer.model_validate(asdict(one)) for one in found[:_MOST_SHOWN]])
 
 
 @router.post("/policies/simulate")
