@@ -2,6 +2,7 @@
 
 /conda /get /t /api/repo   -> doors/conda      /health /metrics   -> here
 /api                       -> doors/api        /                  -> a front page
+/sign-in /account /device /oidc ...           -> doors/web
 """
 
 import contextlib
@@ -18,13 +19,13 @@ from headgate.access.permissions import Permission
 from headgate.bootstrap import Services, build_services, open_place
 from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
-from headgate.doors.conda.app import CondaDoor, public_url
+from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
-from headgate.doors.conda.freshness import Freshness
-from headgate.doors.http import Receive, Scope, Send, finish, start
+from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
 from headgate.doors.metrics import REQUESTS, render_held, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
+from headgate.doors.web.app import PATHS, WebDoor
 from headgate.doors.web.home import render_home
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
@@ -43,6 +44,7 @@ class Application:
         self._services = services
         self._api = build_api(services)
         self._conda = build_conda_door(services)
+        self._web = WebDoor(services)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -65,6 +67,8 @@ class Application:
             await self._guarded(scope, send, "conda")
         elif path.startswith(b"/api/"):
             await self._api(dict(scope), receive, cast(Any, _counting(send, "api")))
+        elif path.partition(b"?")[0].startswith(PATHS):
+            await self._web(dict(scope), receive, cast(Any, _counting(send, "web")))
         else:
             await self._guarded(scope, send, "web")
 
@@ -108,7 +112,8 @@ class Application:
             for channel in self._services.catalog.all()
             if decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy).is_allowed
         ]
-        page = render_home(channels, public_url(scope, self._services.core.place.settings.server.public_url))
+        url = public_url(scope, self._services.core.place.settings.server.public_url)
+        page = render_home(channels, url, None if principal.is_anonymous else principal.name)
         await _send_text(scope, send, page.decode(), {"content-type": HTML, **PAGE_HEADERS})
 
 
@@ -157,19 +162,13 @@ def build_conda_door(services: Services) -> CondaDoor:
         snapshots=services.snapshots,
         catalog=services.catalog,
         authenticator=services.authenticator,
+        cookies=services.cookies,
         maps=services.maps,
         shards=services.shards,
         store=services.core.store,
         gatekeeper=services.gatekeeper,
         channels=services.core.channels,
-        freshness=Freshness(
-            services.catalog,
-            services.snapshots,
-            services.core.channels,
-            services.jobs,
-            recheck_s=settings.upstream.recheck_minutes * 60,
-            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
-        ),
+        freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
         index_max_age_s=settings.server.index_max_age_seconds,
         public_url=settings.server.public_url,

@@ -5,34 +5,67 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
+from headgate.access.ldap.signin import LdapSignIn
+from headgate.access.ldap.store import TOPIC as LDAP
+from headgate.access.ldap.store import LdapDirectories
+from headgate.access.oidc import OidcSignIn
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessService
+from headgate.access.sessions import TOPIC as SESSIONS
+from headgate.access.sessions import Lifetime, Sessions, SessionService
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exporting import Exporter
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
+from headgate.airgap.trees import TreeImporter
+from headgate.airgap.trust import TrustService
+from headgate.approvals.candidates import Reader
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
+from headgate.channels import authorities
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.exempting import ExemptionService
-from headgate.channels.gatekeeper import Gatekeeper
+from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
 from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.mirrors import PURPOSE
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
-from headgate.http.client import Outgoing
+from headgate.doors.sessions import SessionCookies
+from headgate.http.breakers import Breakers
+from headgate.http.network import DIRECT, Network
+from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
+from headgate.jobs.freshness import Freshness
+from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -59,13 +92,34 @@ def open_place(root: Path) -> Place:
     return Place(folder, settings, url, url)
 
 
-def open_outgoing(settings: Settings) -> Outgoing:
-    """The client for outgoing requests."""
-    return Outgoing(
-        file_roots=settings.upstream.file_roots,
+def network_of(settings: Settings, environment: Mapping[str, str]) -> Network:
+    """How requests leave unless a mirror says otherwise."""
+    chosen = settings.network
+    if chosen.proxy is None:
+        proxies = Proxies.of_environment(environment)
+    elif chosen.proxy == DIRECT:
+        proxies = Proxies()
+    else:
+        proxies = Proxies(chosen.proxy, chosen.proxy, chosen.no_proxy)
+    return Network(
+        proxies=proxies,
         connect_timeout_s=settings.upstream.connect_timeout_seconds,
         stall_timeout_s=settings.upstream.stall_timeout_seconds,
+        retries=chosen.retries,
+        connections=chosen.connections,
     )
+
+
+def open_sealer(place: Place) -> Sealer:
+    """What keeps the secrets of mirrors unreadable at rest."""
+    return Sealer(load_secret(place.folder.secret), PURPOSE)
+
+
+def open_routes(place: Place) -> Routes:
+    """The ways to the mirrors."""
+    settings = place.settings
+    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,22 +132,41 @@ class Core:
     channels: ChannelService
     policies: PolicyService
     exemptions: ExemptionService
+    mirrors: MirrorService
+    authorities: AuthorityService
     access: AccessService
+    sessions: SessionService
+    devices: DeviceService
+    ldap: LdapService
+    trust: TrustService
 
 
 def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
+    sealer = open_sealer(place)
+    access = AccessService(database, secret)
     return Core(
         place=place,
         database=database,
         store=BlobStore(place.folder),
-        channels=ChannelService(database),
+        channels=ChannelService(database, sealer),
+        mirrors=MirrorService(database, sealer),
         policies=PolicyService(database),
         exemptions=ExemptionService(database),
-        access=AccessService(database, secret),
+        authorities=AuthorityService(database),
+        access=access,
+        sessions=SessionService(database, secret, _lifetime(place.settings)),
+        devices=DeviceService(database, secret, access, timedelta(days=place.settings.access.login_token_days)),
+        ldap=LdapService(database, secret),
+        trust=TrustService(database),
     )
+
+
+def _lifetime(settings: Settings) -> Lifetime:
+    hours = settings.access
+    return Lifetime(timedelta(hours=hours.session_hours), timedelta(hours=hours.session_idle_hours))
 
 
 @contextlib.asynccontextmanager
@@ -106,6 +179,42 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         await core.database.close()
 
 
+def build_airgap(core: Core) -> AirgapParts:
+    """What carries things over the air gap, but for the exporter, which needs a way to the bytes."""
+    database, store, settings = core.database, core.store, core.place.settings.airgap
+    importer, drops = Importer(database, store), None
+    if settings.drop_folder is not None:
+        trees = TreeImporter(database, store)
+        drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
+    return AirgapParts(
+        exports=Exports(store),
+        importer=importer,
+        drops=drops,
+        scan_s=settings.scan_seconds,
+        keep_s=settings.keep_hours * 3600,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
+    """An exporter with a delivery chain of its own, closed at the end."""
+    database, store, routes = core.database, core.store, open_routes(core.place)
+    async with database.read() as connection:
+        await routes.load(connection)
+    flights = Flights(store, Landing(database, store))
+    watch = watch_of(database)
+    gatekeeper = open_gatekeeper(database, watch)
+    delivery = WithPolicy(gatekeeper, FromStore(store, FromUpstream(database, flights, routes)))
+    catalog = Catalog()
+    locator = Locator(database, catalog, Maps(database), ShardCache(database), gatekeeper)
+    try:
+        yield Exporter(database, store, catalog, locator, delivery)
+    finally:
+        await flights.close()
+        await routes.close()
+        await watch.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a web worker serves with."""
@@ -115,6 +224,10 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    cookies: SessionCookies
+    oidc: OidcSignIn
+    ldap: LdapClient
+    ldap_examiner: LdapExaminer
     maps: Maps
     shards: ShardCache
     policies: Policies
@@ -122,11 +235,15 @@ class Services:
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
-    outgoing: Outgoing
+    routes: Routes
     flights: Flights
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    exports: Exports
+    freshness: Freshness
+    planner: Planner
+    promotions: PromotionService
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -136,8 +253,9 @@ class Services:
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
+        self.ldap.close()
         await self.flights.close()
-        await self.outgoing.close()
+        await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.watch.close()
         await self.core.database.close()
@@ -147,17 +265,20 @@ def build_services(place: Place) -> Services:
     """Put a web worker together."""
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
-    watch = watch_of(database)
+    watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
-    authenticator = Authenticator(load_secret(place.folder.secret))
     snapshots.follow(TOPIC, catalog.load)
-    snapshots.follow("access", authenticator.load)
+    ldap = LdapClient(secret)
+    authenticator = _build_authenticator(place, database, snapshots, ldap)
+    sessions = Sessions(database, secret, _lifetime(settings))
+    snapshots.follow(SESSIONS, sessions.load)
     maps, shards, policies = Maps(database), ShardCache(database), Policies()
     snapshots.follow("policies", policies.load)
-    gatekeeper = Gatekeeper(database, catalog, policies, maps)
-    outgoing = open_outgoing(settings)
-    flights = Flights(outgoing, store, Landing(database, store))
-    upstream = FromUpstream(database, flights, outgoing)
+    gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
+    routes = open_routes(place)
+    snapshots.follow(authorities.TOPIC, routes.load)
+    flights = Flights(store, Landing(database, store))
+    upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
     limits = ArchiveLimits(
         max_bytes=settings.upload.max_bytes,
@@ -165,22 +286,48 @@ def build_services(place: Place) -> Services:
         max_members=settings.upload.max_members,
         max_ratio=settings.upload.max_ratio,
     )
+    jobs = JobService(open_client(place.jobs_url), database)
     return Services(
         core=core,
         watch=watch,
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        cookies=SessionCookies(sessions, authenticator, settings.server.public_url),
+        oidc=OidcSignIn(database, secret, routes.everywhere, core.sessions),
+        ldap=ldap,
+        ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
         shards=shards,
         policies=policies,
         gatekeeper=gatekeeper,
-        jobs=JobService(open_client(place.jobs_url), database),
+        jobs=jobs,
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
-        outgoing=outgoing,
+        routes=routes,
         flights=flights,
         locator=Locator(database, catalog, maps, shards, gatekeeper),
         upstream=upstream,
         delivery=WithPolicy(gatekeeper, FromStore(store, upstream)),
+        exports=Exports(store),
+        freshness=Freshness(
+            catalog,
+            snapshots,
+            core.channels,
+            jobs,
+            recheck_s=settings.upstream.recheck_minutes * 60,
+            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
+        ),
+        planner=Planner(database, Reader(maps, shards)),
+        promotions=PromotionService(database, store),
     )
+
+
+def _build_authenticator(place: Place, database: Database, snapshots: Snapshots, ldap: LdapClient) -> Authenticator:
+    """Passwords of ours first, then the directories in their order."""
+    authenticator, directories = Authenticator(load_secret(place.folder.secret)), LdapDirectories()
+    remember_s = place.settings.ldap.remember_minutes * 60
+    authenticator.ask_also(LdapSignIn(directories, ldap, ArrivalService(database), snapshots.reload, remember_s))
+    snapshots.follow(LDAP, directories.load)
+    snapshots.follow("access", authenticator.load)
+    return authenticator

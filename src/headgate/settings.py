@@ -13,12 +13,22 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
 PREFIX = "HEADGATE_"
 # Read by the command line, by tests and by scripts; not settings of the server.
 OTHER_VARIABLES = frozenset(
-    {"HEADGATE_DATA", "HEADGATE_URL", "HEADGATE_TOKEN", "HEADGATE_ADMIN_PASSWORD", "HEADGATE_SHARED", "HEADGATE_VENV"}
+    {
+        "HEADGATE_DATA",
+        "HEADGATE_URL",
+        "HEADGATE_TOKEN",
+        "HEADGATE_ADMIN_PASSWORD",
+        "HEADGATE_OIDC_PROVIDER",
+        "HEADGATE_SHARED",
+        "HEADGATE_VENV",
+        "HEADGATE_MITMDUMP",
+    }
 )
 
 
@@ -81,6 +91,32 @@ class UpstreamSettings(_Section):
     )
 
 
+def _proxy(proxy: str) -> str:
+    try:
+        check_proxy(proxy)
+    except Invalid as error:
+        raise ValueError(error.message) from error
+    return proxy
+
+
+class NetworkSettings(_Section):
+    """How requests to upstreams leave, unless a mirror says otherwise."""
+
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(
+        default=None,
+        description="http://user:password@host:port, or `direct`; without it, HTTP_PROXY, HTTPS_PROXY and NO_PROXY count.",
+    )
+    no_proxy: tuple[str, ...] = Field(
+        default=(), description="Hosts, .suffixes, addresses and CIDR blocks that are reached without `proxy`."
+    )
+    retries: int = Field(default=2, ge=0, le=10, description="Of a request that met a failure which may pass.")
+    connections: int = Field(default=100, ge=1, le=1000, description="Requests open at once, per process.")
+    failures_before_rest: int = Field(
+        default=8, ge=1, description="Requests in a row without an answer after which a host is left alone."
+    )
+    rest_seconds: float = Field(default=10, gt=0, description="How long it is left alone.")
+
+
 class UploadSettings(_Section):
     """Limits of an upload."""
 
@@ -88,6 +124,16 @@ class UploadSettings(_Section):
     max_unpacked_bytes: int = Field(default=64 << 30, gt=0, description="Largest sum of the files inside.")
     max_members: int = Field(default=500_000, gt=0, description="Most files inside.")
     max_ratio: int = Field(default=200, gt=1, description="Most times that unpacking may enlarge it.")
+
+
+class AccessSettings(_Section):
+    """How long those who signed in stay so."""
+
+    session_hours: int = Field(default=168, ge=1, le=8760, description="How long a browser stays signed in at most.")
+    session_idle_hours: int = Field(default=24, ge=1, le=8760, description="How long without a request in between.")
+    login_token_days: int = Field(
+        default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
+    )
 
 
 class UpkeepSettings(_Section):
@@ -98,6 +144,35 @@ class UpkeepSettings(_Section):
     )
     blob_age_hours: int = Field(default=24, ge=1, description="How long bytes stay that nothing lists.")
     interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
+
+
+class LdapSettings(_Section):
+    """How directories are followed; the directories themselves are in the database."""
+
+    sync_minutes: float = Field(default=60, gt=0, description="Time between two looks at who is in a directory.")
+    remember_minutes: float = Field(
+        default=5, ge=0, le=60, description="How long a good password is not asked for at its directory again."
+    )
+
+
+class JobsSettings(_Section):
+    """Who runs jobs, and how long they are remembered."""
+
+    workers: int = Field(default=1, ge=0, le=16, description="Jobs workers that `headgate serve` runs.")
+    history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
+
+
+class AirgapSettings(_Section):
+    """What is carried over the air gap."""
+
+    drop_folder: AbsolutePath | None = Field(
+        default=None, description="Folder whose bundles and zips are taken in; without it, none."
+    )
+    scan_seconds: int = Field(default=60, ge=1, description="Time between two looks through the drop folder.")
+    settle_seconds: float = Field(
+        default=30, ge=0, description="How long a file there must have been left alone before it is looked at."
+    )
+    keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
 
 
 class LogSettings(_Section):
@@ -123,8 +198,13 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     upstream: UpstreamSettings = UpstreamSettings()
+    network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
+    access: AccessSettings = AccessSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    ldap: LdapSettings = LdapSettings()
+    jobs: JobsSettings = JobsSettings()
+    airgap: AirgapSettings = AirgapSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
 from headgate.channels.exempting import Wish
 from headgate.channels.policing import Target
 from headgate.doors.api.app import PREFIX, build_api
 from headgate.policy.exemptions import ExemptionKind
+from tests.certificates import certificate_pem
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -29,17 +31,49 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /channels/team/revisions", 200, None),
     ("GET /channels/team/patches/noarch", 200, None),
     ("PUT /channels/team/patches/noarch", 200, {"remove": []}),
-    ("GET /channels/outer/world/upstreams", 200, None),
-    ("POST /channels/outer/world/upstreams", 201, {"url": "https://other.example/x"}),
-    ("DELETE /channels/outer/world/upstreams", 204, None),
+    ("GET /channels/outer/world/mirrors", 200, None),
+    ("POST /channels/outer/world/mirrors", 201, {"urls": ["https://other.example/x"]}),
+    ("GET /channels/outer/world/mirrors/main", 200, None),
+    ("PUT /channels/outer/world/mirrors/main", 200, {"urls": ["https://other.example/x"]}),
+    ("PATCH /channels/outer/world/mirrors/main", 200, {"subdirs": ["noarch"]}),
+    ("DELETE /channels/outer/world/mirrors/main", 204, None),
+    ("POST /channels/outer/world/mirrors/main/test", 200, None),
+    ("GET /network", 200, None),
+    ("GET /ca", 200, None),
+    ("POST /ca", 201, {"name": "corporate", "certificates": certificate_pem()}),
+    ("DELETE /ca/spare", 204, None),
+    ("POST /channels/outer/world/mirrors/main/filters/dry-run", 200, {"exclude_specs": ["numpy"]}),
+    ("GET /channels/outer/world/mirrors/main/filtered", 200, None),
+    ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
+    ("POST /channels/team/exports", 202, {}),
+    ("GET /channels/team/exports/none", 404, None),
+    ("GET /channels/team/exports/none/manifest", 404, None),
+    ("GET /channels/team/exports/none/content", 404, None),
+    ("DELETE /channels/team/exports/none", 404, None),
+    ("POST /channels/team/imports", 202, {}),
+    ("GET /channels/team/imports/none", 404, None),
+    ("GET /bundles/keys", 200, None),
+    ("POST /bundles/keys", 201, {"name": "outside", "key": "ab" * 32}),
+    ("DELETE /bundles/keys/spare", 204, None),
+    ("GET /bundles/dropped", 200, None),
+    ("POST /bundles/scan", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
     ("GET /users", 200, None),
     ("POST /users", 201, {"name": "grace", "groups": ["Developers"]}),
     ("GET /users/bob", 200, None),
     ("PATCH /users/bob", 200, {"is_disabled": True}),
     ("DELETE /users/bob", 204, None),
+    ("GET /users/ada/sessions", 200, None),
+    ("DELETE /users/ada/sessions", 204, None),
+    ("DELETE /users/ada/sessions/1", 404, None),
+    ("GET /oidc-providers", 200, None),
+    ("POST /oidc-providers", 201, {"name": "new", "issuer": "https://sso.example", "client_id": "headgate"}),
+    ("GET /oidc-providers/sso", 404, None),
+    ("PATCH /oidc-providers/sso", 404, {"is_welcoming": False}),
+    ("DELETE /oidc-providers/sso", 404, None),
+    ("POST /oidc-providers/sso/test", 404, None),
     ("GET /groups", 200, None),
     ("POST /groups", 201, {"name": "Networkers"}),
     ("DELETE /groups/Developers", 204, None),
@@ -65,18 +99,39 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /exemptions", 200, None),
     ("POST /exemptions", 201, {"kind": "spec", "target": "numpy", "reason": "needed", "channel": "team"}),
     ("DELETE /exemptions/1", 204, None),
+    ("GET /ldap-directories", 200, None),
+    ("POST /ldap-directories", 201, {"name": "branch", "urls": ["ldaps://branch.example"], "user_base": "dc=x"}),
+    ("GET /ldap-directories/corp", 200, None),
+    ("PATCH /ldap-directories/corp", 200, {"page_size": 50}),
+    ("PUT /ldap-directories/corp", 200, {"urls": ["ldaps://other.example"], "user_base": "dc=x"}),
+    ("DELETE /ldap-directories/corp", 204, None),
+    ("POST /ldap-directories/corp/sync", 202, {"force": False}),
+    ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
+    ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
+    ("GET /jobs/none/log", 404, None),
+    ("POST /jobs/none/pause", 404, None),
+    ("POST /jobs/none/resume", 404, None),
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
-# Open to more than those who manage; tested by themselves below, in test_api_principals.py or test_api_uploads.py.
+# Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
+# test_sessions.py, test_devices.py or test_api_promotions.py.
 OTHERS = {
     "GET /access/explain",
     "GET /channels",
+    "DELETE /me/sessions/{id}",
     "GET /me",
+    "GET /me/sessions",
+    "GET /promotions",
+    "GET /promotions/{id}",
     "GET /tokens",
     "POST /channels/{channel}/artifacts",
+    "POST /login/device",
+    "POST /login/device/token",
+    "POST /promotions/{id}/undo",
     "POST /tokens",
 }
 
@@ -92,12 +147,17 @@ def generic(route: str) -> str:
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
+        .replace("mirrors/main", "mirrors/{name}")
         .replace("ada/viewer", "{user}/{name}")
         .replace("members/user/bob", "members/{kind}/{member}")
         .replace("members/user/ada", "members/{kind}/{member}")
         .replace("users/bob", "users/{name}")
+        .replace("users/ada", "users/{name}")
+        .replace("sessions/1", "sessions/{id}")
+        .replace("/sso", "/{name}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
+        .replace("corp", "{name}")
         .replace("grants/1", "grants/{id}")
         .replace("none", "{job_id}")
     )
@@ -108,7 +168,10 @@ async def fill(services: Services) -> None:
     access = services.core.access
     await access.groups.create("test", "Developers")
     await access.groups.add("test", "Developers", user="ada")
+    spare = certificate_pem().encode()
+    await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
+    await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
     policies = services.core.policies
     await policies.apply("test", {"name": "old-builds", "rule": [{"kind": "maximum-age", "days": 9, "action": "warn"}]})
@@ -117,6 +180,9 @@ async def fill(services: Services) -> None:
     await services.core.exemptions.add(
         "test", Wish(kind=ExemptionKind.SPEC, target="demo", reason="ours", owner="ada", channel="team")
     )
+    # Nobody listens there, so a test of it fails at once.
+    values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
+    await services.core.ldap.add("test", "corp", LdapChange(values))
     await services.snapshots.reload()
 
 
@@ -184,6 +250,7 @@ async def test_me_says_who_calls(callers: Callers) -> None:
         "name": "ada",
         "is_administrator": True,
         "token": {"name": "viewer", "permissions": ["view"], "channels": None, "expires_at": None},
+        "csrf_token": None,
     }
 
 

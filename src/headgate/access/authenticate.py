@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.access.directory import Directory, read_directory
 from headgate.access.grants import ANONYMOUS
+from headgate.access.ldap.signin import LdapSignIn
 from headgate.access.permissions import ScopeAction
 from headgate.access.principals import Principal, TokenScope
 from headgate.access.secrets import digest_of, prefix_of
 from headgate.db import tables
 from headgate.kernel import clock
-from headgate.kernel.errors import HeadgateError
+from headgate.kernel.errors import HeadgateError, Refused
 
 KEY_HEADERS = ("x-api-key", "x-apikey", "x-auth")
 """Headers that may hold a token's text, the first that is there counts."""
@@ -41,12 +42,17 @@ class Authenticator:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._elsewhere: LdapSignIn | None = None
         self._tokens: dict[str, _Token] = {}
         self._seen: dict[str, _Token] = {}
         self._directory = Directory()
         self._passwords: dict[bytes, Principal] = {}
         self._hasher = PasswordHasher()
         self._hashing = asyncio.Semaphore(2)
+
+    def ask_also(self, elsewhere: LdapSignIn) -> None:
+        """Whom to ask for people whose password is not kept here."""
+        self._elsewhere = elsewhere
 
     async def load(self, connection: AsyncConnection) -> None:
         """Read everybody and every token again, and forget remembered passwords."""
@@ -65,6 +71,8 @@ class Authenticator:
         self._tokens = tokens
         self._seen.clear()
         self._passwords.clear()
+        if self._elsewhere is not None:
+            self._elsewhere.forget()
 
     @property
     def nobody(self) -> Principal:
@@ -76,6 +84,11 @@ class Authenticator:
         if name == ANONYMOUS:
             return self.nobody
         return self._directory.by_name.get(name)
+
+    def user(self, number: int) -> Principal | None:
+        """The user or service account with that id, unless they are gone or disabled."""
+        found = self._directory.by_id.get(number)
+        return None if found is None or found.is_disabled else found
 
     def token(self, text: str) -> Principal:
         """The principal of a token's text. Raises BadCredentials that says what is wrong with it."""
@@ -96,13 +109,20 @@ class Authenticator:
         return known.principal
 
     async def password(self, name: str, password: str) -> Principal:
-        """The user with that name and password (argon2id). Raises BadCredentials."""
+        """The user with that name and password: argon2id for our own, else a directory. Raises BadCredentials.
+
+        Raises what `LdapSignIn.sign_in` raises for a name that only a directory can know.
+        """
         key = digest_of(self._secret, f"{name}\0{password}")
         remembered = self._passwords.get(key)
         if remembered is not None:
             return remembered
         directory = self._directory
         stored = directory.password_hashes.get(name)
+        provider = directory.providers.get(name)
+        is_ours = name in directory.by_name and provider is None
+        if self._elsewhere is not None and not is_ours and self._elsewhere.may_know(provider):
+            return await self._sign_in_elsewhere(self._elsewhere, key, name, password, provider)
         async with self._hashing:
             is_good = await asyncio.to_thread(self._verify, stored, password)
         if self._directory is not directory:  # somebody changed meanwhile, perhaps this one
@@ -113,6 +133,21 @@ class Authenticator:
         _check_enabled(principal)
         if len(self._passwords) < _REMEMBERED:
             self._passwords[key] = principal
+        return principal
+
+    async def _sign_in_elsewhere(
+        self, elsewhere: LdapSignIn, key: bytes, name: str, password: str, provider: str | None
+    ) -> Principal:
+        try:
+            found = await elsewhere.sign_in(key, name, password, provider)
+        except Refused as error:  # an administrator's ban
+            raise BadCredentials(error.code, error.message) from error
+        if found.is_disabled:
+            raise BadCredentials("user-disabled", f"{name} is disabled in the directory. Ask an administrator.")
+        principal = None if found.name is None else self._directory.by_name.get(found.name)
+        if principal is None:
+            raise BadCredentials("password-wrong", "The user name or the password is wrong.")
+        _check_enabled(principal)
         return principal
 
     async def header(self, authorization: str) -> Principal:

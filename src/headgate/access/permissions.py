@@ -12,11 +12,14 @@ class Permission(StrEnum):
     ARTIFACT_DOWNLOAD = "artifact:download"
     ARTIFACT_UPLOAD = "artifact:upload"
     AUDIT_READ = "audit:read"
+    BUNDLE_EXPORT = "bundle:export"
+    BUNDLE_TRUST = "bundle:trust"
     CHANNEL_MANAGE = "channel:manage"
     CHANNEL_READ = "channel:read"
     EXEMPTION_MANAGE = "exemption:manage"
     JOB_MANAGE = "job:manage"
     MIRROR_MANAGE = "mirror:manage"
+    NETWORK_MANAGE = "network:manage"
     POLICY_MANAGE = "policy:manage"
     POLICY_READ = "policy:read"
     PROMOTION_APPROVE = "promotion:approve"
@@ -42,11 +45,14 @@ ACTION_OF = {
     Permission.ARTIFACT_DOWNLOAD: ScopeAction.VIEW,
     Permission.ARTIFACT_UPLOAD: ScopeAction.ADD,
     Permission.AUDIT_READ: ScopeAction.ADMIN,
+    Permission.BUNDLE_EXPORT: ScopeAction.ADMIN,
+    Permission.BUNDLE_TRUST: ScopeAction.ADMIN,
     Permission.CHANNEL_MANAGE: ScopeAction.ADMIN,
     Permission.CHANNEL_READ: ScopeAction.VIEW,
     Permission.EXEMPTION_MANAGE: ScopeAction.PROMOTE,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,
     Permission.MIRROR_MANAGE: ScopeAction.ADMIN,
+    Permission.NETWORK_MANAGE: ScopeAction.ADMIN,
     Permission.POLICY_MANAGE: ScopeAction.ADMIN,
     Permission.POLICY_READ: ScopeAction.VIEW,
     Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,

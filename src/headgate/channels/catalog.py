@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.channels.mirrors import settings_of
 from headgate.channels.model import (
     Channel,
     ChannelKind,
@@ -77,12 +78,17 @@ async def read_channels(connection: AsyncConnection) -> list[Channel]:
     ]
 
 
+async def find_channel(connection: AsyncConnection, name: str) -> Channel | None:
+    """The channel as this connection sees it, or None."""
+    return next((channel for channel in await read_channels(connection) if channel.name == name), None)
+
+
 async def get_channel(connection: AsyncConnection, name: str) -> Channel:
     """The channel as this connection sees it. Raises NotFound `channel-unknown`."""
-    for channel in await read_channels(connection):
-        if channel.name == name:
-            return channel
-    raise NotFound("channel-unknown", f"There is no channel {name}.")
+    channel = await find_channel(connection, name)
+    if channel is None:
+        raise NotFound("channel-unknown", f"There is no channel {name}.")
+    return channel
 
 
 async def require_channel(connection: AsyncConnection, channel: Channel) -> None:
@@ -100,10 +106,14 @@ async def _read_sources(connection: AsyncConnection, names: dict[int, ChannelNam
                 id=row.id,
                 kind=SourceKind(row.kind),
                 position=row.position,
-                url=row.url,
+                name=row.name,
+                urls=tuple(row.urls),
+                settings=settings_of(row.settings),
+                sealed=row.sealed,
                 member=names.get(row.member_id),
                 member_id=row.member_id,
                 subdirs=_subdirs(row.subdirs),
+                next_run_at=row.next_run_at,
             )
         )
     return found

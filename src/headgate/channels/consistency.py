@@ -17,7 +17,7 @@ from headgate.channels.sources import read_published
 from headgate.conda.records import Record
 from headgate.conda.shards import decode_as, decode_stored
 from headgate.conda.specs import matches, parse_spec
-from headgate.db import gate_tables
+from headgate.db import tables_gate
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
 
@@ -124,7 +124,7 @@ async def check_channel(database: Database, channel: Channel, platform: str) -> 
     async with database.read() as connection:
         subdirs = [name for name in (platform, "noarch") if name in channel.subdirs]
         filtered: set[str] = set()
-        notes = gate_tables.gate_name.c
+        notes = tables_gate.gate_name.c
         shards: dict[str, dict[str, bytes]] = {}
         for subdir in subdirs:
             chosen = select(notes.name).where(notes.subdir_id == channel.subdirs[subdir].id)

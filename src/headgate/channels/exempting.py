@@ -12,7 +12,7 @@ from headgate.audit.events import Action, record
 from headgate.channels.policies import TOPIC, exemption_of, read_exemptions
 from headgate.channels.revising import revise_names
 from headgate.channels.revisions import read_world
-from headgate.db import gate_tables
+from headgate.db import tables_gate
 from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound
@@ -57,7 +57,7 @@ class ExemptionService:
             "created_by": actor,
             "expires_at": wish.expires_at,
         }
-        table = gate_tables.exemption
+        table = tables_gate.exemption
         async with self._database.write() as connection:
             before = await read_world(connection)
             made = await connection.execute(table.insert().values(values).returning(table.c.id))
@@ -78,7 +78,7 @@ class ExemptionService:
 
     async def revoke(self, actor: str, number: int) -> None:
         """End one at once. Raises NotFound `exemption-unknown`."""
-        table = gate_tables.exemption
+        table = tables_gate.exemption
         async with self._database.write() as connection:
             found = await _get(connection, number)
             before = await read_world(connection)
@@ -103,8 +103,8 @@ class ExemptionService:
 
 
 async def _get(connection: AsyncConnection, number: int) -> Exemption:
-    columns = gate_tables.exemption.c
-    chosen = select(gate_tables.exemption).where(columns.id == number, columns.revoked_at.is_(None))
+    columns = tables_gate.exemption.c
+    chosen = select(tables_gate.exemption).where(columns.id == number, columns.revoked_at.is_(None))
     row = (await connection.execute(chosen)).one_or_none()
     if row is None:
         raise NotFound("exemption-unknown", f"There is no exemption {number}, or it was revoked.")
@@ -113,7 +113,7 @@ async def _get(connection: AsyncConnection, number: int) -> Exemption:
 
 async def _noted(connection: AsyncConnection) -> dict[int, dict[str, dict[str, int]]]:
     """By subdir and name: what the gate holds back, and which exemptions act."""
-    columns = gate_tables.gate_name.c
+    columns = tables_gate.gate_name.c
     noted: dict[int, dict[str, dict[str, int]]] = {}
     for row in await connection.execute(select(columns.subdir_id, columns.name, columns.held)):
         noted.setdefault(row.subdir_id, {})[row.name] = row.held

@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from headgate.channels.catalog import TOPIC as CHANNELS
 from headgate.channels.catalog import Catalog
 from headgate.channels.gating import Setting, judge_name
 from headgate.channels.knowledge import latest_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, SubdirState
-from headgate.channels.policies import Policies
+from headgate.channels.policies import TOPIC, Policies
 from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.conda.names import ArtifactName
 from headgate.conda.records import Record, to_wire
 from headgate.conda.shards import Shard, decode_stored
 from headgate.db.engine import Database
+from headgate.db.snapshots import Snapshots
+from headgate.db.watch import Watch
 from headgate.kernel import clock
 from headgate.kernel.errors import Refused
 from headgate.policy.gate import Gate
@@ -34,12 +37,20 @@ class _Answer:
 class Gatekeeper:
     """Gives verdicts on files; remembers them until a policy, an advisory, the index or time changes them."""
 
-    def __init__(self, database: Database, catalog: Catalog, policies: Policies, maps: Maps) -> None:
+    def __init__(
+        self, database: Database, snapshots: Snapshots, catalog: Catalog, policies: Policies, maps: Maps
+    ) -> None:
+        self._snapshots = snapshots
         self._database = database
         self._catalog = catalog
         self._policies = policies
         self._maps = maps
         self._answers: Memo[_Answer] = Memo(_REMEMBERED)
+
+    async def refresh(self) -> None:
+        """See what others have committed."""
+        if not self._snapshots.is_current():
+            await self._snapshots.refresh()
 
     def gate_of(self, channel: Channel) -> Gate | None:
         """The channel's gate; None, found without any work, where everything passes."""
@@ -64,6 +75,7 @@ class Gatekeeper:
 
     async def find_withheld(self, channel: Channel, subdir: str, artifact: ArtifactName) -> Verdict | None:
         """The verdict that keeps a file out of the channel, or out of the member that would bring it; None: no such file."""
+        await self.refresh()
         gate = self.gate_of(channel)
         state = channel.subdirs.get(subdir)
         if gate is not None and state is not None:
@@ -110,6 +122,14 @@ class Gatekeeper:
             setting: Setting = await read_setting(connection, world, channel, subdir, gate)
             chain = (await read_chains(connection, channel, subdir, [name])).get(name, ())
             return await judge_name(connection, setting, name, chain, extra)
+
+
+def open_gatekeeper(database: Database, watch: Watch) -> Gatekeeper:
+    """One with a memory of its own, for who serves no doors."""
+    snapshots, catalog, policies = Snapshots(database, watch), Catalog(), Policies()
+    snapshots.follow(CHANNELS, catalog.load)
+    snapshots.follow(TOPIC, policies.load)
+    return Gatekeeper(database, snapshots, catalog, policies, Maps(database))
 
 
 def refuse(channel: Channel, artifact: ArtifactName, subdir: str, verdict: Verdict) -> None:

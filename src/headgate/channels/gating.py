@@ -17,9 +17,8 @@ from headgate.channels.model import Channel, Source, SourceKind
 from headgate.channels.shards import read_shards, save_shards
 from headgate.conda.patches import PatchInstructions, apply_patches
 from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
-from headgate.db import gate_tables, tables
+from headgate.db import tables, tables_gate
 from headgate.db.engine import chunks
-from headgate.http.masking import mask_url
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.policy.facts import Facts, Origin
@@ -81,7 +80,9 @@ class Setting:
             member = self.channels.get(source.member_id or 0)
             kind = "virtual" if member is None else member.kind.value
             return Origin(kind, str(source.member), source.id)
-        return Origin("mirror", mask_url(source.url or ""), source.id)
+        if source.kind is SourceKind.BUNDLE:
+            return Origin("bundle", self.channel.name, source.id)
+        return Origin("mirror", str(source.name), source.id)
 
 
 async def pass_names(
@@ -255,8 +256,8 @@ async def save_notes(
     connection: AsyncConnection, subdir_id: int, names: Collection[str] | None, notes: Mapping[str, Note]
 ) -> None:
     """Replace what is remembered of these names (None: of all)."""
-    columns = gate_tables.gate_name.c
-    chosen = gate_tables.gate_name.delete().where(columns.subdir_id == subdir_id)
+    columns = tables_gate.gate_name.c
+    chosen = tables_gate.gate_name.delete().where(columns.subdir_id == subdir_id)
     if names is None:
         await connection.execute(chosen)
     else:
@@ -268,4 +269,4 @@ async def save_notes(
         if not note.is_empty
     ]
     if rows:
-        await connection.execute(gate_tables.gate_name.insert(), rows)
+        await connection.execute(tables_gate.gate_name.insert(), rows)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.access.grants import covers_channel
 from headgate.channels.model import Channel
-from headgate.db import gate_tables
+from headgate.db import tables_gate
 from headgate.kernel.errors import Invalid
 from headgate.policy.exemptions import Exemption, ExemptionKind
 from headgate.policy.gate import Attached, Gate
@@ -100,10 +100,10 @@ class Policies:
 
 async def read_policies(connection: AsyncConnection) -> PolicyBook:
     """All policies as this connection sees them: one query while nothing was ever made, three otherwise."""
-    columns, versions = gate_tables.policy.c, gate_tables.policy_version.c
+    columns, versions = tables_gate.policy.c, tables_gate.policy_version.c
     rows = await connection.execute(
         select(columns.name, versions.document).join(
-            gate_tables.policy_version, (versions.policy_id == columns.id) & (versions.version == columns.version)
+            tables_gate.policy_version, (versions.policy_id == columns.id) & (versions.version == columns.version)
         )
     )
     policies = {row.name: _parsed(row.name, row.document) for row in rows}
@@ -113,10 +113,10 @@ async def read_policies(connection: AsyncConnection) -> PolicyBook:
 
 
 async def _read_attachments(connection: AsyncConnection) -> list[Attachment]:
-    columns = gate_tables.policy_attachment.c
+    columns = tables_gate.policy_attachment.c
     rows = await connection.execute(
-        select(gate_tables.policy_attachment, gate_tables.policy.c.name.label("policy"))
-        .join(gate_tables.policy, gate_tables.policy.c.id == columns.policy_id)
+        select(tables_gate.policy_attachment, tables_gate.policy.c.name.label("policy"))
+        .join(tables_gate.policy, tables_gate.policy.c.id == columns.policy_id)
         .order_by(columns.id)
     )
     return [
@@ -127,9 +127,9 @@ async def _read_attachments(connection: AsyncConnection) -> list[Attachment]:
 
 async def read_exemptions(connection: AsyncConnection) -> list[Exemption]:
     """Those that were not revoked."""
-    columns = gate_tables.exemption.c
+    columns = tables_gate.exemption.c
     rows = await connection.execute(
-        select(gate_tables.exemption).where(columns.revoked_at.is_(None)).order_by(columns.id)
+        select(tables_gate.exemption).where(columns.revoked_at.is_(None)).order_by(columns.id)
     )
     return [exemption_of(row) for row in rows]
 

@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.access.grants import parse_channel_pattern
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import get_channel
-from headgate.channels.model import Source, SourceKind
+from headgate.channels.model import SourceKind
 from headgate.channels.policies import EVERYWHERE, TOPIC, Attachment, read_policies
 from headgate.channels.revising import find_stale, revise_now_or_later
 from headgate.channels.revisions import read_world
-from headgate.db import gate_tables
+from headgate.db import tables_gate
 from headgate.db.engine import Database, advance_epoch
-from headgate.http.masking import mask_url
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.policy.model import Policy, parse_policy
@@ -90,21 +89,21 @@ class PolicyService:
             if found.attachments:
                 scopes = ", ".join(one.scope for one in found.attachments)
                 raise Conflict("policy-in-use", f"Policy {name} is attached to {scopes}. Detach it first.")
-            await connection.execute(delete(gate_tables.policy).where(gate_tables.policy.c.name == name))
+            await connection.execute(delete(tables_gate.policy).where(tables_gate.policy.c.name == name))
             await record(connection, Action.POLICY_DELETE, actor, subject=name)
             await advance_epoch(connection, TOPIC)
 
     async def attach(self, actor: str, name: str, target: Target) -> PolicyState:
-        """Let a policy hold somewhere. Raises NotFound `policy-unknown`, `channel-unknown` or `upstream-unknown`."""
+        """Let a policy hold somewhere. Raises NotFound `policy-unknown`, `channel-unknown` or `mirror-unknown`."""
         async with self._database.write() as connection:
             await _get(connection, name)
             values = await _resolve(connection, target)
             number = await _id_of(connection, name)
-            columns = gate_tables.policy_attachment.c
+            columns = tables_gate.policy_attachment.c
             known = (columns.policy_id == number) & (columns.scope == values["scope"])
             if (await connection.execute(select(columns.id).where(known))).first() is None:
                 await connection.execute(
-                    gate_tables.policy_attachment.insert().values(
+                    tables_gate.policy_attachment.insert().values(
                         policy_id=number, created_at=clock.now(), created_by=actor, **values
                     )
                 )
@@ -119,8 +118,8 @@ class PolicyService:
             one = next((one for one in found.attachments if one.scope == scope), None)
             if one is None:
                 raise NotFound("policy-unknown", f"Policy {name} is not attached to {scope}.")
-            chosen = gate_tables.policy_attachment.c.id == one.id
-            await connection.execute(delete(gate_tables.policy_attachment).where(chosen))
+            chosen = tables_gate.policy_attachment.c.id == one.id
+            await connection.execute(delete(tables_gate.policy_attachment).where(chosen))
             await record(connection, Action.POLICY_DETACH, actor, subject=name, scope=scope)
             await _took_effect(connection, f"policy {name} detached from {scope}")
             return await _get(connection, name)
@@ -128,7 +127,7 @@ class PolicyService:
     async def list_policies(self) -> list[PolicyState]:
         """Every policy, by name."""
         async with self._database.read() as connection:
-            names = await connection.execute(select(gate_tables.policy.c.name).order_by(gate_tables.policy.c.name))
+            names = await connection.execute(select(tables_gate.policy.c.name).order_by(tables_gate.policy.c.name))
             return [await _get(connection, name) for name in names.scalars().all()]
 
     async def get(self, name: str, version: int | None = None) -> PolicyState:
@@ -147,11 +146,6 @@ class PolicyService:
         async with self._database.read() as connection:
             stale = await find_stale(connection, await read_world(connection))
         return [f"{one.channel.name}/{one.subdir}" for one in stale]
-
-
-def mirror_name(source: Source) -> str:
-    """How policies name a mirror of a channel."""
-    return mask_url(source.url or "").rstrip("/").rpartition("/")[2]
 
 
 async def scope_of(connection: AsyncConnection, target: Target) -> Attachment:
@@ -177,9 +171,9 @@ async def _resolve(connection: AsyncConnection, target: Target) -> dict[str, Any
     name, _, mirror = (target.mirror or "").rpartition("/")
     channel = await get_channel(connection, name)
     for source in channel.sources:
-        if source.kind is SourceKind.UPSTREAM and mirror_name(source) == mirror:
+        if source.kind is SourceKind.UPSTREAM and source.name == mirror:
             return {"scope": f"mirror {channel.name}/{mirror}", "channel_id": channel.id, "source_id": source.id}
-    raise NotFound("upstream-unknown", f"Channel {name} has no mirror {mirror}.")
+    raise NotFound("mirror-unknown", f"Channel {name} has no mirror {mirror}.")
 
 
 async def _took_effect(connection: AsyncConnection, cause: str) -> None:
@@ -188,29 +182,29 @@ async def _took_effect(connection: AsyncConnection, cause: str) -> None:
 
 
 async def _insert(connection: AsyncConnection, name: str) -> None:
-    await connection.execute(gate_tables.policy.insert().values(name=name, version=0, created_at=clock.now()))
+    await connection.execute(tables_gate.policy.insert().values(name=name, version=0, created_at=clock.now()))
 
 
 async def _add_version(connection: AsyncConnection, actor: str, policy: Policy, version: int) -> None:
     number = await _id_of(connection, policy.name)
     await connection.execute(
-        gate_tables.policy_version.insert().values(
+        tables_gate.policy_version.insert().values(
             policy_id=number, version=version, document=dict(policy.document), created_at=clock.now(), created_by=actor
         )
     )
-    chosen = gate_tables.policy.c.id == number
-    await connection.execute(update(gate_tables.policy).where(chosen).values(version=version))
+    chosen = tables_gate.policy.c.id == number
+    await connection.execute(update(tables_gate.policy).where(chosen).values(version=version))
 
 
 async def _id_of(connection: AsyncConnection, name: str) -> int:
-    columns = gate_tables.policy.c
+    columns = tables_gate.policy.c
     number: int = (await connection.execute(select(columns.id).where(columns.name == name))).scalar_one()
     return number
 
 
 async def _find(connection: AsyncConnection, name: str, version: int | None = None) -> PolicyState | None:
-    columns, versions = gate_tables.policy.c, gate_tables.policy_version.c
-    statement = select(gate_tables.policy_version).join(gate_tables.policy, columns.id == versions.policy_id)
+    columns, versions = tables_gate.policy.c, tables_gate.policy_version.c
+    statement = select(tables_gate.policy_version).join(tables_gate.policy, columns.id == versions.policy_id)
     statement = statement.where(
         columns.name == name, versions.version == (columns.version if version is None else version)
     )

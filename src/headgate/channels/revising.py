@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.channels.gating import Answers, pass_names
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, publish, read_chains, read_setting, read_world
-from headgate.db import gate_tables, tables
+from headgate.db import tables, tables_gate
 from headgate.db.engine import Database
 from headgate.kernel import clock
 from headgate.policy.verdicts import EXEMPTION
@@ -42,7 +42,7 @@ async def find_stale(connection: AsyncConnection, world: World, now: datetime | 
     rows = (await connection.execute(select(columns.channel_id, columns.id, columns.name, columns.gate))).all()
     due: dict[int, set[str]] = {}
     if now is not None:
-        notes = gate_tables.gate_name.c
+        notes = tables_gate.gate_name.c
         for note in await connection.execute(select(notes.subdir_id, notes.name).where(notes.valid_until <= now)):
             due.setdefault(note.subdir_id, set()).add(note.name)
     found = []
@@ -135,7 +135,7 @@ class Standing:
 
 async def read_standing(database: Database) -> Standing:
     """For whoever watches the server."""
-    notes, subdirs, channels = gate_tables.gate_name.c, tables.subdir.c, tables.channel.c
+    notes, subdirs, channels = tables_gate.gate_name.c, tables.subdir.c, tables.channel.c
     statement = (
         select(channels.name, notes.held)
         .join(tables.subdir, subdirs.id == notes.subdir_id)
@@ -158,11 +158,11 @@ def _of(stale: Collection[Stale], channel: str, subdir: str) -> Stale | None:
 async def _count_names(connection: AsyncConnection, stale: Collection[Stale]) -> int:
     """How many names are published or noted there: a bound for the work, not an exact number."""
     ids = [one.subdir_id for one in stale]
-    entries, notes = tables.entry.c, gate_tables.gate_name.c
+    entries, notes = tables.entry.c, tables_gate.gate_name.c
     published = await connection.execute(
         select(func.count()).select_from(tables.entry).where(entries.subdir_id.in_(ids))
     )
     noted = await connection.execute(
-        select(func.count()).select_from(gate_tables.gate_name).where(notes.subdir_id.in_(ids))
+        select(func.count()).select_from(tables_gate.gate_name).where(notes.subdir_id.in_(ids))
     )
     return int(published.scalar_one()) + int(noted.scalar_one())

@@ -10,7 +10,9 @@ from headgate.cli.words import AsJson, Channel, Subdirs
 
 app = typer.Typer(no_args_is_help=True, help="Channels: make, show, change, delete.")
 
-Kind = Annotated[Literal["mirror", "hosted", "virtual"], typer.Option("--kind", help="Where its packages come from.")]
+Kind = Annotated[
+    Literal["mirror", "hosted", "virtual", "bundle"], typer.Option("--kind", help="Where its packages come from.")
+]
 Privacy = Annotated[
     Literal["public", "authenticated", "private"] | None, typer.Option("--privacy", help="Who may read it.")
 ]
@@ -30,7 +32,7 @@ KeepCached = Annotated[
 
 
 def _sources(channel: Document) -> list[Any]:
-    return [*(one["url"] for one in channel["upstreams"]), *channel["members"]]
+    return [*(one["urls"][0] for one in channel["mirrors"]), *channel["members"]]
 
 
 COLUMNS: Columns = {
@@ -60,7 +62,7 @@ def create_channel(
     body |= {"privacy": privacy} if privacy else {}
     body |= {"members": members} if members else {}
     body |= {"settings": {"description": description}} if description is not None else {}
-    body |= {"upstreams": [upstream_body(upstream, subdirs)]} if upstream else {}
+    body |= {"mirrors": [{"urls": [upstream]} | ({"subdirs": subdirs} if subdirs else {})]} if upstream else {}
     with Output(as_json=as_json) as out, connected() as server:
         channel = server.post("channels", body)
         out.show(channel, [f"Made {channel['privacy']} {channel['kind']} channel {name}: {server.url}/conda/{name}"])
@@ -114,8 +116,3 @@ def delete_channel(
     with Output(as_json=as_json) as out, connected() as server:
         server.delete(channel_path(name))
         out.show({"name": name, "deleted": True}, [f"Deleted channel {name}."])
-
-
-def upstream_body(url: str, subdirs: list[str] | None) -> dict[str, Any]:
-    """An upstream as the API wants it."""
-    return {"url": url} | ({"subdirs": subdirs} if subdirs else {})

@@ -7,6 +7,8 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    bundle,
+    ca,
     channel,
     doctor,
     exemption,
@@ -14,14 +16,21 @@ from headgate.cli import (
     group,
     init,
     job,
-    mirror,
+    ldap,
+    login,
+    mirror_filters,
+    network,
+    oidc,
     policy,
+    promote,
     role,
     serve,
+    session,
     token,
     upload,
     user,
     why,
+    worker,
 )
 
 app = typer.Typer(
@@ -50,25 +59,36 @@ def headgate(
 ) -> None:
     """A gate server for conda channels.
 
-    init, serve and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
-    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN.
+    init, serve, worker and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
+    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN or the one that login got.
     """
 
 
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(channel.app, name="channel")
-app.add_typer(mirror.app, name="mirror")
+app.add_typer(ca.app, name="ca")
+app.add_typer(network.app, name="network")
+app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
 app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
+app.add_typer(ldap.app, name="ldap")
 app.add_typer(token.app, name="token")
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.add_typer(session.app, name="session")
+app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
+app.command("promote")(promote.promote)
+app.add_typer(promote.app, name="promotion")

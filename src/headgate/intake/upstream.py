@@ -5,11 +5,11 @@ repodata_shards.msgpack.zst -> repodata.json.zst -> repodata.json -> repodata.js
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final, ParamSpec, TypeVar
+from typing import IO, Any, Final
 from urllib.parse import urljoin
 
 import structlog
@@ -30,6 +30,7 @@ from headgate.intake.listings import (
 from headgate.intake.run_exports import RunExports, group_run_exports, mix_fingerprint
 from headgate.intake.unpacking import UnpackLimits, scratch_file, unpack, write_all
 from headgate.kernel.errors import Invalid, Refused, Unavailable
+from headgate.kernel.threads import finish_in_thread
 
 __all__ = [
     "DocumentListing",
@@ -55,9 +56,6 @@ _ABSENT = frozenset({404, 410})
 _NOT_HERE = _ABSENT | {403, 501}
 _BASES = ("base_url", "shards_base_url")
 _DOWNLOAD_BYTES: Final = 1 << 20
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +91,7 @@ class UpstreamReader:
     ) -> None:
         self._outgoing = outgoing
         self._budget = budget or MemoryBudget(max_document_bytes)
-        self._root = f"{base_url.rstrip('/')}/{subdir}/"
+        self.root = f"{base_url.rstrip('/')}/{subdir}/"
         self._scratch = scratch
         self._limits = UnpackLimits(max_document_bytes)
         self._concurrency = concurrency
@@ -117,7 +115,7 @@ class UpstreamReader:
             return Missing()
         raise Unavailable(
             "upstream-status",
-            f"{mask_url(self._root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
+            f"{mask_url(self.root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
             "its credentials may be wrong, or the subdir may not exist there.",
         )
 
@@ -125,7 +123,7 @@ class UpstreamReader:
         self, form: Form, previous: UpstreamState | None
     ) -> ShardedListing | DocumentListing | Unchanged | int:
         """The listing read from one file, or the status that says it is not there."""
-        url = self._root + _FILES[form]
+        url = self.root + _FILES[form]
         conditions = _conditions(previous) if previous is not None and previous.form == form else {}
         async with self._outgoing.open(url, headers=conditions) as answer:
             log.debug("upstream-index", url=answer.url, status=answer.status)
@@ -147,8 +145,8 @@ class UpstreamReader:
             self._outgoing,
             url,
             _state("shards", answer, index.info),
-            base_url=await self._resolve(url, index.info, "base_url"),
-            shards_url=await self._resolve(url, index.info, "shards_base_url"),
+            base_url=await resolve_base(self._outgoing, url, index.info, "base_url"),
+            shards_url=await resolve_base(self._outgoing, url, index.info, "shards_base_url"),
             shards=index.shards,
             concurrency=self._concurrency,
         )
@@ -159,8 +157,8 @@ class UpstreamReader:
             held_bytes = await self._budget.take(packed.tell() * _BYTES_IN_MEMORY[form])
             try:
                 with naming(url):
-                    repodata, fingerprints = await _finish(self._take_apart, packed, run_exports)
-                base_url = await self._resolve(url, repodata.info, "base_url")
+                    repodata, fingerprints = await finish_in_thread(self._take_apart, packed, run_exports)
+                base_url = await resolve_base(self._outgoing, url, repodata.info, "base_url")
             except BaseException:
                 await self._budget.give_back(held_bytes)
                 raise
@@ -179,7 +177,7 @@ class UpstreamReader:
     async def _read_run_exports(self) -> RunExports:
         """What run_exports.json says beside a monolithic document; nothing when the upstream has none."""
         for name in _RUN_EXPORTS:
-            url = self._root + name
+            url = self.root + name
             async with self._outgoing.open(url) as answer:
                 if answer.status in _NOT_HERE:
                     continue
@@ -188,7 +186,7 @@ class UpstreamReader:
                 with await asyncio.to_thread(scratch_file, self._scratch) as packed:
                     await self._download(answer, packed)
                     with naming(url):
-                        return await _finish(self._group_run_exports, packed)
+                        return await finish_in_thread(self._group_run_exports, packed)
         return {}
 
     def _group_run_exports(self, packed: IO[bytes]) -> RunExports:
@@ -199,7 +197,7 @@ class UpstreamReader:
         async for piece in answer.chunks(_DOWNLOAD_BYTES):
             received += len(piece)
             answer.check_size(received, self._limits.max_bytes)
-            await _finish(write_all, target, piece)
+            await finish_in_thread(write_all, target, piece)
 
     def _take_apart(self, packed: IO[bytes], run_exports: RunExports) -> tuple[Repodata, dict[str, bytes]]:
         repodata = split_repodata(unpack(packed, self._scratch, self._limits))
@@ -207,33 +205,24 @@ class UpstreamReader:
         mixed = run_exports.keys() & fingerprints.keys()
         return repodata, fingerprints | {n: mix_fingerprint(fingerprints[n], run_exports[n]) for n in mixed}
 
-    async def _resolve(self, url: str, info: Mapping[str, Any], key: str) -> str:
-        """An absolute URL ending in a slash, from a `base_url` relative to the file that says it (CEP 15, CEP 16)."""
-        base = info.get(key) or ""
-        if not isinstance(base, str):
-            raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not text.")
-        try:
-            joined = urljoin(url, base or ".")
-        except ValueError:
-            raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not an address.") from None
-        vetted = await self._outgoing.vet(joined, told_by=url)
-        return vetted if vetted.endswith("/") else f"{vetted}/"
+
+async def resolve_base(outgoing: Outgoing, url: str, info: Mapping[str, Any], key: str) -> str:
+    """An absolute URL ending in a slash, from a `base_url` relative to the file that says it (CEP 15, CEP 16)."""
+    base = info.get(key) or ""
+    if not isinstance(base, str):
+        raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not text.")
+    try:
+        joined = urljoin(url, base or ".")
+    except ValueError:
+        raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not an address.") from None
+    vetted = await outgoing.vet(joined, told_by=url)
+    return vetted if vetted.endswith("/") else f"{vetted}/"
 
 
 def _prove_absence(statuses: Sequence[int]) -> bool:
     """Whether every document is absent; of shards, which are optional, "not implemented" says the same."""
     shards, *documents = statuses
     return shards in _ABSENT | {501} and _ABSENT.issuperset(documents)
-
-
-async def _finish(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `work` in a thread and, when cancelled, waits for its end: the file it uses is about to be closed."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _conditions(previous: UpstreamState) -> dict[str, str]:

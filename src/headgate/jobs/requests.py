@@ -1,13 +1,28 @@
 """What jobs are asked to do, as they are written down: plain JSON values."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class SyncRequest(TypedDict):
-    """Follow the upstreams of a mirror. `subdirs` None: those its sources name, else every known one."""
+    """Follow the mirrors of a channel. `mirror` None: all. `subdirs` None: those they name, else every known one."""
 
     channel: str
+    mirror: NotRequired[str | None]
     subdirs: list[str] | None
+
+
+class LdapRequest(TypedDict):
+    """Follow an LDAP directory; `is_forced` disables leavers however many they are."""
+
+    directory: str
+    is_forced: bool
+
+
+class FetchRequest(TypedDict):
+    """Bring artifacts of a mirror here. `files` None: those its settings name, else every file of these names."""
+
+    channel: str
+    files: list[str] | None
 
 
 class PublishRequest(TypedDict):
@@ -25,8 +40,38 @@ class ReviseRequest(TypedDict):
     subdir: str
 
 
+class PromoteRequest(TypedDict):
+    """Carry out a promotion that was decided on."""
+
+    promotion: int
+
+
 class UpkeepRequest(TypedDict):
     """Collect what nobody names any more."""
 
     shard_age_days: int
     blob_age_hours: int
+    history_days: int
+
+
+class ExportRequest(TypedDict):
+    """Prepare a bundle; what it shall hold is written down in the folder of `export`."""
+
+    channel: str
+    export: str
+    actor: str
+
+
+class ImportRequest(TypedDict):
+    """Take the bundle at `path` in. `trusted`: the key to trust; None: those kept on the server."""
+
+    channel: str
+    path: str
+    trusted: str | None
+    actor: str
+
+
+class ScanRequest(TypedDict):
+    """Look through the drop folder."""
+
+    actor: str

@@ -33,7 +33,7 @@ NOTHING_KNOWN = NothingKnown()
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
-    """Where a record came from: `mirror` (an upstream), `hosted` (an upload) or `virtual`, and the name of that place.
+    """Where a record came from: `mirror`, `hosted` (an upload), `bundle` or `virtual`, and the name of that place.
 
     `source` is the id of the mirror that brought it.
     """

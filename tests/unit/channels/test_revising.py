@@ -18,7 +18,7 @@ from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
 from headgate.conda.names import ChannelName
 from headgate.conda.shards import decode_stored
-from headgate.db import gate_tables
+from headgate.db import tables_gate
 from headgate.kernel import clock
 from headgate.policy.exemptions import ExemptionKind
 from headgate.policy.model import parse_policy
@@ -212,6 +212,6 @@ async def test_stored_policy_that_cannot_be_read_holds_everything_back(services:
     assert await listed(services) == {"demo-1.0-0.conda"}
     broken = {"name": "test", "rule": [{"kind": "of-yesterday"}]}
     async with services.core.database.write() as connection:
-        await connection.execute(update(gate_tables.policy_version).values(document=broken))
+        await connection.execute(update(tables_gate.policy_version).values(document=broken))
     await revise_subdir(services.core.database, "team", "noarch")
     assert await listed(services) == set()

@@ -12,8 +12,10 @@ from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel
 from headgate.doors.api.services import ApiServices
+from headgate.doors.sessions import PROOF_HEADER, Visitor
 from headgate.kernel.errors import NotFound, Refused
 
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 ChannelPath = Annotated[
     str,
     Path(description="Name of a channel; a subchannel's name has a slash in it.", examples=["team", "team/dev"]),
@@ -30,7 +32,10 @@ Services = Annotated[ApiServices, Depends(services_of)]
 
 
 async def authenticate(request: Request) -> Principal:
-    """The principal of `Authorization`, or of a header for keys; anonymous without any. Raises BadCredentials."""
+    """The principal of `Authorization`, of a header for keys, or of a session; anonymous without any.
+
+    Raises BadCredentials, and Refused `request-forged` when a session's cookie alone speaks for a change.
+    """
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
@@ -38,7 +43,21 @@ async def authenticate(request: Request) -> Principal:
     if authorization is not None:
         return await services.authenticator.header(authorization)
     key = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), None)
-    return services.authenticator.nobody if key is None else services.authenticator.token(key)
+    if key is not None:
+        return services.authenticator.token(key)
+    visitor = await visitor_of(request)
+    if visitor is None:
+        return services.authenticator.nobody
+    if request.method not in _HARMLESS:
+        services.cookies.check(request.scope, visitor, request.headers.get(PROOF_HEADER))
+    return visitor.principal
+
+
+async def visitor_of(request: Request) -> Visitor | None:
+    """Who sits at the browser, when its session alone says who calls."""
+    if any(name in request.headers for name in ("authorization", *KEY_HEADERS)):
+        return None
+    return await services_of(request).cookies.find(request.scope)
 
 
 Caller = Annotated[Principal, Depends(authenticate)]
@@ -94,6 +113,8 @@ AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
 PolicyManager = Annotated[Principal, Depends(_on_server(Permission.POLICY_MANAGE))]
 PolicyReader = Annotated[Principal, Depends(_on_server(Permission.POLICY_READ))]
+BundleTruster = Annotated[Principal, Depends(_on_server(Permission.BUNDLE_TRUST))]
+NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
 
 
@@ -118,14 +139,25 @@ def _at_channel(
     permission: Permission, decided: Callable[[Principal, Permission, str, str], Decision] = decide
 ) -> Callable[[str, ApiServices, Principal], Awaitable[Visit]]:
     async def check(channel: ChannelPath, services: Services, principal: Caller) -> Visit:
-        found = services.catalog.find(channel)
-        # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
-        insist(decided(principal, permission, channel, "private" if found is None else found.privacy))
-        if found is None:
-            raise NotFound("channel-unknown", f"There is no channel {channel}.")
-        return Visit(principal, found)
+        return visit(services, principal, permission, channel, decided)
 
     return check
+
+
+def visit(
+    services: ApiServices,
+    principal: Principal,
+    permission: Permission,
+    channel: str,
+    decided: Callable[[Principal, Permission, str, str], Decision] = decide,
+) -> Visit:
+    """The principal at a channel. Raises Refused unless they may do that there, NotFound `channel-unknown`."""
+    found = services.catalog.find(channel)
+    # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
+    insist(decided(principal, permission, channel, "private" if found is None else found.privacy))
+    if found is None:
+        raise NotFound("channel-unknown", f"There is no channel {channel}.")
+    return Visit(principal, found)
 
 
 Reading = Annotated[Visit, Depends(_at_channel(Permission.CHANNEL_READ))]
@@ -134,3 +166,13 @@ Mirroring = Annotated[Visit, Depends(_at_channel(Permission.MIRROR_MANAGE))]
 # With some package: the route asks again when it knows which.
 Uploading = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_UPLOAD, decide_for_some))]
 Deleting = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_DELETE, decide_for_some))]
+
+
+async def _exporting(visit: Annotated[Visit, Depends(_at_channel(Permission.BUNDLE_EXPORT))]) -> Visit:
+    # A bundle holds what its maker could have read and downloaded.
+    visit.require(Permission.CHANNEL_READ)
+    visit.require(Permission.ARTIFACT_DOWNLOAD)
+    return visit
+
+
+Exporting = Annotated[Visit, Depends(_exporting)]

@@ -3,16 +3,31 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
+from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
+from headgate.access.sessions import SessionService
+from headgate.airgap.exports import Exports
+from headgate.airgap.trust import TrustService
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
+from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.doors.sessions import SessionCookies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class ApiCore(Protocol):
@@ -21,6 +36,10 @@ class ApiCore(Protocol):
     @property
     def database(self) -> Database:
         """Where everything but bytes is kept."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
 
     @property
     def channels(self) -> ChannelService:
@@ -35,8 +54,32 @@ class ApiCore(Protocol):
         """Writes exemptions."""
 
     @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """Writes CA bundles."""
+
+    @property
     def access(self) -> AccessService:
         """Writes users and tokens."""
+
+    @property
+    def sessions(self) -> SessionService:
+        """Begins and ends sessions."""
+
+    @property
+    def devices(self) -> DeviceService:
+        """Takes in devices that sign in."""
+
+    @property
+    def ldap(self) -> LdapService:
+        """Writes LDAP directories."""
+
+    @property
+    def trust(self) -> TrustService:
+        """Writes trusted keys."""
 
 
 class ApiServices(Protocol):
@@ -59,6 +102,22 @@ class ApiServices(Protocol):
         """Finds principals."""
 
     @property
+    def cookies(self) -> SessionCookies:
+        """Finds who sits at a browser."""
+
+    @property
+    def oidc(self) -> OidcSignIn:
+        """Signs in with identity providers."""
+
+    @property
+    def ldap_examiner(self) -> LdapExaminer:
+        """Tries LDAP directories out."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
+
+    @property
     def jobs(self) -> JobService:
         """Asks for jobs."""
 
@@ -69,3 +128,19 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def exports(self) -> Exports:
+        """Bundles being made or sent."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
+
+    @property
+    def planner(self) -> Planner:
+        """Works out promotions."""
+
+    @property
+    def promotions(self) -> PromotionService:
+        """Decides on promotions."""

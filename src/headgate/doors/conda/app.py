@@ -23,11 +23,12 @@ from headgate.conda.names import Sha256, Subdir
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.conda.artifacts import ArtifactDoor
-from headgate.doors.conda.freshness import Freshness
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
-from headgate.doors.http import Head, Scope, Send, Validators, header, send_bytes, send_file
+from headgate.doors.http import Head, Scope, Send, Validators, header, public_url, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
+from headgate.doors.sessions import SessionCookies
+from headgate.jobs.freshness import Freshness
 from headgate.kernel.errors import NotFound, Refused
 from headgate.storage.local import BlobStore
 
@@ -47,6 +48,7 @@ class CondaDoor:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    cookies: SessionCookies
     maps: Maps
     shards: ShardCache
     store: BlobStore
@@ -94,7 +96,10 @@ class CondaDoor:
         if authorization is not None:
             return await self.authenticator.header(authorization)
         key = next((key for name in _KEY_HEADERS if (key := header(scope, name)) is not None), None)
-        return self.authenticator.nobody if key is None else self.authenticator.token(key)
+        if key is not None:
+            return self.authenticator.token(key)
+        visitor = await self.cookies.find(scope)
+        return self.authenticator.nobody if visitor is None else visitor.principal
 
     async def _open(self, scope: Scope, path: CondaPath) -> Channel:
         principal = await self.principal(scope, path.token)
@@ -192,10 +197,3 @@ def _decide(principal: Principal, path: CondaPath, privacy: Privacy) -> Decision
 
 def _shared(channel: Channel, directives: str) -> str:
     return f"{'public' if channel.privacy is Privacy.PUBLIC else 'private'}, {directives}"
-
-
-def public_url(scope: Scope, configured: str | None) -> str:
-    """The server's own address as clients see it."""
-    if configured:
-        return configured.rstrip("/")
-    return f"{scope['scheme']}://{header(scope, b'host') or '127.0.0.1'}"

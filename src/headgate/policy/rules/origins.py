@@ -7,13 +7,11 @@ from headgate.policy.glance import Glance
 from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
 from headgate.policy.terms import Terms
 
-_KINDS = ("hosted", "mirror", "virtual")
-
 
 class OriginRule(Rule):
     """Acts on records from the places of `exclude`, or from all but those of `only`.
 
-    A place is a mirror's name or URL, a member channel's name, or one of the words hosted, mirror and virtual; `*`
+    A place is a mirror's name, a member channel's name, or one of the words hosted, mirror, bundle and virtual; `*`
     stands for anything.
     """
 

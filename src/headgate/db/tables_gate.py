@@ -7,7 +7,8 @@ subdir 1─* gate_name             what the gate held back of a name, and until 
 
 from sqlalchemy import JSON, Column, ForeignKey, Integer, String, Table, UniqueConstraint
 
-from headgate.db.tables import Key, Moment, metadata
+from headgate.db.columns import Moment
+from headgate.db.tables import Key, metadata
 
 
 def _id() -> Column[int]:
