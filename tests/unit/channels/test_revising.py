@@ -7,22 +7,27 @@ from typing import Any
 from sqlalchemy import update
 
 from headgate.bootstrap import Services
+from headgate.channels.catalog import get_channel
 from headgate.channels.consistency import Broken, check_channel
 from headgate.channels.exempting import Wish
+from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
 from headgate.channels.policing import Target, scope_of
 from headgate.channels.revising import find_stale, revise_subdir
-from headgate.channels.revisions import read_world
+from headgate.channels.revisions import publish, read_world
+from headgate.channels.shards import save_shards
 from headgate.channels.simulation import Draft, simulate
+from headgate.channels.sources import save_source_shards, source_subdir_id
 from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
 from headgate.conda.names import ChannelName
-from headgate.conda.shards import decode_stored
+from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables_gate
 from headgate.kernel import clock
 from headgate.policy.exemptions import ExemptionKind
 from headgate.policy.model import parse_policy
 from tests.packages import package
+from tests.unit.policy.making import record
 from tests.waiting import eventually_async
 
 ACTOR = "tests"
@@ -215,3 +220,24 @@ async def test_stored_policy_that_cannot_be_read_holds_everything_back(services:
         await connection.execute(update(tables_gate.policy_version).values(document=broken))
     await revise_subdir(services.core.database, "team", "noarch")
     assert await listed(services) == set()
+
+
+async def test_policy_of_one_mirror_concerns_only_what_it_brings(services: Services) -> None:
+    name = ChannelName("outer")
+    await services.core.channels.create(ACTOR, name, ChannelKind.MIRROR)
+    for mirror in ("first", "second"):
+        await services.core.mirrors.add(ACTOR, name, Mirror(name=mirror, urls=(f"https://{mirror}.example/main",)))
+    async with services.core.database.write() as connection:
+        channel = await get_channel(connection, name)
+        for source, version in zip(channel.sources, ("1.0", "2.0"), strict=True):
+            place = await source_subdir_id(connection, source.id, "noarch")
+            digest, body = encode_shard(Shard(conda={f"demo-{version}-0.conda": record(version=version)}))
+            await save_shards(connection, {digest: body})
+            await save_source_shards(connection, place, {"demo": (digest, digest)})
+        await publish(connection, channel.id, "noarch", None, "test")
+    assert await listed(services, "outer") == {"demo-1.0-0.conda", "demo-2.0-0.conda"}
+    await enforce(services, {"kind": "size", "most_bytes": 1}, target=Target(mirror="outer/second"))
+    assert await listed(services, "outer") == {"demo-1.0-0.conda"}
+    await services.core.policies.detach(ACTOR, "test", "mirror outer/second")
+    await enforce(services, {"kind": "origin", "exclude": ["fir*"]}, target=Target(channel="outer"))
+    assert await listed(services, "outer") == {"demo-2.0-0.conda"}
