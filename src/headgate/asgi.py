@@ -17,11 +17,12 @@ import structlog
 from headgate.access.decisions import decide
 from headgate.access.permissions import Permission
 from headgate.bootstrap import Services, build_services, open_place
+from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
-from headgate.doors.metrics import REQUESTS, observe_advisories, render_metrics
+from headgate.doors.metrics import REQUESTS, observe_advisories, render_held, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import PATHS, WebDoor
@@ -95,7 +96,9 @@ class Application:
                 await _send_text(scope, send, "ready\n")
             case "/metrics":
                 observe_advisories(self._services.advisories.book.knowledge)
-                await _send_text(scope, send, render_metrics().decode())
+                standing = await read_standing(self._services.core.database)
+                text = render_metrics() + render_held(standing.held, standing.stale)
+                await _send_text(scope, send, text.decode())
             case "/":
                 await self._send_home(scope, send)
             case _:
@@ -156,6 +159,7 @@ def build_conda_door(services: Services) -> CondaDoor:
     """The conda door on these services."""
     settings = services.core.place.settings
     return CondaDoor(
+        database=services.core.database,
         snapshots=services.snapshots,
         catalog=services.catalog,
         authenticator=services.authenticator,
@@ -163,6 +167,7 @@ def build_conda_door(services: Services) -> CondaDoor:
         maps=services.maps,
         shards=services.shards,
         store=services.core.store,
+        gatekeeper=services.gatekeeper,
         channels=services.core.channels,
         freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),

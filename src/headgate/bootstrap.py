@@ -41,10 +41,15 @@ from headgate.approvals.promotions import PromotionService
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
+from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
+from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
+from headgate.channels.knowledge import use_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.mirrors import PURPOSE
+from headgate.channels.policies import Policies
+from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
@@ -129,6 +134,8 @@ class Core:
     database: Database
     store: BlobStore
     channels: ChannelService
+    policies: PolicyService
+    exemptions: ExemptionService
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
@@ -150,6 +157,8 @@ def build_core(place: Place) -> Core:
         store=BlobStore(place.folder),
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
+        policies=PolicyService(database),
+        exemptions=ExemptionService(database),
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
@@ -197,14 +206,17 @@ async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
     async with database.read() as connection:
         await routes.load(connection)
     flights = Flights(store, Landing(database, store))
-    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, routes)))
+    watch = watch_of(database)
+    gatekeeper = open_gatekeeper(database, watch)
+    delivery = WithPolicy(gatekeeper, FromStore(store, FromUpstream(database, flights, routes)))
     catalog = Catalog()
-    locator = Locator(database, catalog, Maps(database), ShardCache(database))
+    locator = Locator(database, catalog, Maps(database), ShardCache(database), gatekeeper)
     try:
         yield Exporter(database, store, catalog, locator, delivery)
     finally:
         await flights.close()
         await routes.close()
+        await watch.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +234,8 @@ class Services:
     ldap_examiner: LdapExaminer
     maps: Maps
     shards: ShardCache
+    policies: Policies
+    gatekeeper: Gatekeeper
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
@@ -262,11 +276,14 @@ def build_services(place: Place) -> Services:
     snapshots.follow(TOPIC, catalog.load)
     advisories = open_room(database)
     snapshots.follow(ADVISORIES, advisories.book.load)
+    use_assessments(database, advisories.book)
     ldap = LdapClient(secret)
     authenticator = _build_authenticator(place, database, snapshots, ldap)
     sessions = Sessions(database, secret, _lifetime(settings))
     snapshots.follow(SESSIONS, sessions.load)
-    maps, shards = Maps(database), ShardCache(database)
+    maps, shards, policies = Maps(database), ShardCache(database), Policies()
+    snapshots.follow("policies", policies.load)
+    gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
@@ -291,14 +308,16 @@ def build_services(place: Place) -> Services:
         ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
         shards=shards,
+        policies=policies,
+        gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
         routes=routes,
         flights=flights,
-        locator=Locator(database, catalog, maps, shards),
+        locator=Locator(database, catalog, maps, shards, gatekeeper),
         upstream=upstream,
-        delivery=WithPolicy(FromStore(store, upstream)),
+        delivery=WithPolicy(gatekeeper, FromStore(store, upstream)),
         exports=Exports(store),
         freshness=Freshness(
             catalog,

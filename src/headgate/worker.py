@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from headgate.access.ldap.client import LdapClient
@@ -15,9 +16,11 @@ from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
+from headgate.channels.knowledge import use_assessments
+from headgate.channels.revising import republish
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
-from headgate.jobs.advisory_keeper import AdvisoryKeeper, hand_on_to_nobody
+from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.requests import UpkeepRequest
@@ -46,8 +49,11 @@ async def work(place: Place, *, has_parent: bool) -> None:
     try:
         feeds = FeedService(core.database, Importer(core.database))
         snapshots = Snapshots(core.database, watch)
-        snapshots.follow(ADVISORIES, AdvisoryBook().load)
-        keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, hand_on_to_nobody)
+        book = AdvisoryBook()
+        snapshots.follow(ADVISORIES, book.load)
+        use_assessments(core.database, book)
+        judge_again = partial(republish, core.database, cause="advisories changed")
+        keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, judge_again)
         following = LdapSync(core.database, ldap)
         parts = WorkerParts(
             core.database, watch, core.store, routes, jobs, following, feeds, keeper, build_airgap(core)

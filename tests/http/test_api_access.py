@@ -11,7 +11,10 @@ from headgate.access.permissions import Permission, ScopeAction
 from headgate.advisories.curating import new_claim
 from headgate.advisories.findings import AdvisoryStatus
 from headgate.bootstrap import Services
+from headgate.channels.exempting import Wish
+from headgate.channels.policing import Target
 from headgate.doors.api.app import PREFIX, build_api
+from headgate.policy.exemptions import ExemptionKind
 from tests.certificates import certificate_pem
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
@@ -107,6 +110,20 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /api/osv/v1/query", 200, {"package": {"purl": "pkg:conda/demo@1.0"}}),
     ("POST /api/osv/v1/querybatch", 200, {"queries": []}),
     ("GET /api/osv/v1/vulns/CVE-1", 404, None),
+    ("GET /channels/team/why?file=demo-1.0-0.conda", 200, None),
+    ("GET /channels/team/broken", 200, None),
+    ("GET /policies", 200, None),
+    ("POST /policies", 201, {"document": {"name": "new"}}),
+    ("GET /policies/old-builds", 200, None),
+    ("PUT /policies/old-builds", 200, {"document": {"name": "old-builds", "mode": "off"}}),
+    ("DELETE /policies/old-builds", 204, None),
+    ("GET /policies/old-builds/versions", 200, None),
+    ("POST /policies/old-builds/attachments", 201, {"channel": "team"}),
+    ("DELETE /policies/everywhere/attachments?scope=*", 200, None),
+    ("POST /policies/simulate", 200, {"channel": "team", "document": {"name": "draft"}}),
+    ("GET /exemptions", 200, None),
+    ("POST /exemptions", 201, {"kind": "spec", "target": "numpy", "reason": "needed", "channel": "team"}),
+    ("DELETE /exemptions/1", 204, None),
     ("GET /ldap-directories", 200, None),
     ("POST /ldap-directories", 201, {"name": "branch", "urls": ["ldaps://branch.example"], "user_base": "dc=x"}),
     ("GET /ldap-directories/corp", 200, None),
@@ -147,7 +164,11 @@ OTHERS = {
 def generic(route: str) -> str:
     """`GET /channels/team` as OpenAPI names it."""
     return (
-        route.replace("outer/world", "{channel}")
+        route.partition("?")[0]
+        .replace("old-builds", "{name}")
+        .replace("policies/everywhere", "policies/{name}")
+        .replace("exemptions/1", "exemptions/{id}")
+        .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
@@ -183,6 +204,13 @@ async def fill(services: Services) -> None:
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
     await services.advisories.feeds.add("test", "pypi", "https://feeds.example/all.zip")
     await services.advisories.curations.curate("test", [new_claim("CVE-9", AdvisoryStatus.ACTIVE)])
+    policies = services.core.policies
+    await policies.apply("test", {"name": "old-builds", "rule": [{"kind": "maximum-age", "days": 9, "action": "warn"}]})
+    await policies.apply("test", {"name": "everywhere", "mode": "off"})
+    await policies.attach("test", "everywhere", Target(is_everywhere=True))
+    await services.core.exemptions.add(
+        "test", Wish(kind=ExemptionKind.SPEC, target="demo", reason="ours", owner="ada", channel="team")
+    )
     # Nobody listens there, so a test of it fails at once.
     values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
     await services.core.ldap.add("test", "corp", LdapChange(values))

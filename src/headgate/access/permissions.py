@@ -19,9 +19,12 @@ class Permission(StrEnum):
     BUNDLE_TRUST = "bundle:trust"
     CHANNEL_MANAGE = "channel:manage"
     CHANNEL_READ = "channel:read"
+    EXEMPTION_MANAGE = "exemption:manage"
     JOB_MANAGE = "job:manage"
     MIRROR_MANAGE = "mirror:manage"
     NETWORK_MANAGE = "network:manage"
+    POLICY_MANAGE = "policy:manage"
+    POLICY_READ = "policy:read"
     PROMOTION_APPROVE = "promotion:approve"
     PROMOTION_INTO = "promotion:into"
     PROMOTION_OUT = "promotion:out"
@@ -52,9 +55,12 @@ ACTION_OF = {
     Permission.BUNDLE_TRUST: ScopeAction.ADMIN,
     Permission.CHANNEL_MANAGE: ScopeAction.ADMIN,
     Permission.CHANNEL_READ: ScopeAction.VIEW,
+    Permission.EXEMPTION_MANAGE: ScopeAction.PROMOTE,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,
     Permission.MIRROR_MANAGE: ScopeAction.ADMIN,
     Permission.NETWORK_MANAGE: ScopeAction.ADMIN,
+    Permission.POLICY_MANAGE: ScopeAction.ADMIN,
+    Permission.POLICY_READ: ScopeAction.VIEW,
     Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,
     Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
     Permission.PROMOTION_OUT: ScopeAction.PROMOTE,

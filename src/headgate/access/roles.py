@@ -15,6 +15,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.CHANNEL_MANAGE,
             Permission.JOB_MANAGE,
             Permission.MIRROR_MANAGE,
+            Permission.POLICY_READ,
             Permission.PROMOTION_INTO,
             Permission.PROMOTION_OUT,
         }
@@ -25,6 +26,8 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             *_READING,
             Permission.ADVISORY_CURATE,
             Permission.ADVISORY_READ,
+            Permission.EXEMPTION_MANAGE,
+            Permission.POLICY_READ,
             Permission.PROMOTION_APPROVE,
             Permission.PROMOTION_INTO,
             Permission.PROMOTION_OUT,
@@ -32,7 +35,13 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
     ),
     "downloader": frozenset(_READING),
     "auditor": frozenset(
-        {Permission.ACCESS_READ, Permission.ADVISORY_READ, Permission.AUDIT_READ, Permission.CHANNEL_READ}
+        {
+            Permission.ACCESS_READ,
+            Permission.ADVISORY_READ,
+            Permission.AUDIT_READ,
+            Permission.CHANNEL_READ,
+            Permission.POLICY_READ,
+        }
     ),
 }
 """Role name -> its permissions. An approver promotes out of the channels and into the channels that the role is granted on."""

@@ -4,10 +4,11 @@ What is kept per advisory is small, and what it affects stays packed until a rec
 only taken in for packages that somebody gave such an identity.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -45,6 +46,7 @@ class AdvisoryBook:
         self.knowledge = Knowledge()
         self._packages: dict[str, tuple[Package, ...]] = {}
         self._revision = 0
+        self._loading = asyncio.Lock()
 
     def digest(self, name: str) -> bytes:
         """Changes exactly when an assessment of this name may change."""
@@ -58,9 +60,23 @@ class AdvisoryBook:
         """When a feed of advisories was last read with success; None: never."""
         return self.knowledge.newest_feed_at
 
+    def latest(self) -> Self:
+        """The book as it is; it follows by itself."""
+        return self
+
+    async def at(self, connection: AsyncConnection) -> Self:
+        """The book, no older than what the connection sees: for whoever publishes in the transaction of a change."""
+        await self.load(connection)
+        return self
+
     async def load(self, connection: AsyncConnection) -> None:
         """Take in what changed since the last time."""
-        since, until = self._revision, (await read_epochs(connection)).get(TOPIC, 0)
+        async with self._loading:
+            until = (await read_epochs(connection)).get(TOPIC, 0)
+            if until > self._revision:
+                await self._follow(connection, self._revision, until)
+
+    async def _follow(self, connection: AsyncConnection, since: int, until: int) -> None:
         old = self.knowledge
         draft = _Draft(dict(old.names), dict(old.affected), dict(old.briefs), dict(old.canonical), dict(self._packages))
         products = await _load_names(connection, draft, since)

@@ -22,7 +22,6 @@ from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch, insert
 from headgate.kernel import clock
 from headgate.kernel.errors import NotFound
-from headgate.policy import gate
 from headgate.storage.local import BlobStore, BlobWriter
 
 EAGER = "repodata.json.zst"
@@ -167,10 +166,18 @@ class _Source:
         return info
 
     def unpatched(self, subdir: str) -> Iterator[Shard]:
-        """What the sources say, merged and past the gate, before this channel's own patches."""
+        """What the sources say, merged, before this channel's own patches; only files that are published at all.
+
+        A gate judges patched records, so what it holds back is told by the published map, here as everywhere.
+        """
         chains = self._wait(self._read_chains(subdir))
-        for _, shard in self._merged(chains):
-            yield gate.evaluate(self._channel.name, shard).published
+        published = self._map(subdir) if self._wait(self._is_gated(subdir)) else None
+        for name, shard in self._merged(chains):
+            if published is None:
+                yield shard
+            elif name in published:
+                body = self._wait(self._read_bodies([published[name]]))[published[name]]
+                yield shard.only({filename for filename, _ in decode_stored(body).records()})
 
     def channeldata(self) -> Iterator[bytes]:
         """The pieces of channeldata.json, from all subdirs."""
@@ -218,6 +225,12 @@ class _Source:
             found = await connection.execute(select(columns.info).where(columns.id == self._channel.subdirs[subdir].id))
             info: dict[str, Any] = found.scalar_one()
         return info
+
+    async def _is_gated(self, subdir: str) -> bool:
+        columns = tables.subdir.c
+        async with self._database.read() as connection:
+            found = await connection.execute(select(columns.gate).where(columns.id == self._channel.subdirs[subdir].id))
+            return found.scalar_one() is not None
 
     async def _read_bodies(self, digests: Sequence[bytes]) -> dict[bytes, bytes]:
         async with self._database.read() as connection:

@@ -4,26 +4,52 @@ Everything happens in the caller's transaction, so readers see the old revision 
 virtual channels that show this one are revised in the same transaction.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.advisories.findings import Assessments
 from headgate.channels.catalog import TOPIC, read_channels
+from headgate.channels.gating import Answers, Chain, Note, Setting, pass_names, save_notes
 from headgate.channels.info import published_info
-from headgate.channels.model import Channel, ChannelKind
+from headgate.channels.knowledge import assessments_at
+from headgate.channels.model import Channel, ChannelKind, Source
+from headgate.channels.policies import PolicyBook, read_policies
 from headgate.channels.shards import read_shards, save_shards
 from headgate.channels.sources import read_offers, read_published
 from headgate.conda.patches import PatchInstructions, apply_patches
-from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
+from headgate.conda.shards import decode_stored, encode_shard, merge_shards
 from headgate.db import tables
 from headgate.db.engine import advance_epoch, insert
 from headgate.kernel import clock
-from headgate.policy import gate
+from headgate.policy.gate import Gate
 
 _BATCH = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What publishing sees of everything else, as of its transaction."""
+
+    channels: Mapping[int, Channel]
+    policies: PolicyBook
+    book: Assessments
+    answers: Answers = field(default_factory=Answers)
+
+    def gate_of(self, channel: Channel) -> Gate | None:
+        """The channel's gate; None when everything passes."""
+        return self.policies.gate_of(channel, has_feeds=self.book.newest_feed_at() is not None)
+
+
+async def read_world(connection: AsyncConnection, answers: Answers | None = None) -> World:
+    """The world as this connection sees it; `answers` were found beforehand."""
+    channels = {channel.id: channel for channel in await read_channels(connection)}
+    return World(channels, await read_policies(connection), await assessments_at(connection), answers or Answers())
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +57,33 @@ class _Subdir:
     id: int
     revision: int
     info: dict[str, Any]
+    gate: bytes | None
     patch: PatchInstructions
 
 
+@dataclass(frozen=True, slots=True)
+class _Derived:
+    """What a subdir is to publish; the notes are those of the gate, None where there is none."""
+
+    digests: dict[str, bytes]
+    notes: Mapping[str, Note] | None = None
+
+
 async def publish(
-    connection: AsyncConnection, channel_id: int, subdir: str, names: Collection[str] | None, cause: str
+    connection: AsyncConnection,
+    channel_id: int,
+    subdir: str,
+    names: Collection[str] | None,
+    cause: str,
+    *,
+    world: World | None = None,
 ) -> None:
     """Bring the published map of a subdir up to what its sources say of `names` (None: of every name).
 
     Makes one revision when anything differs (or the subdir is new), and revises dependent virtual channels likewise.
     """
-    channels = {channel.id: channel for channel in await read_channels(connection)}
-    await _publish(connection, channels, channels[channel_id], subdir, names, cause)
+    world = world or await read_world(connection)
+    await _publish(connection, world, world.channels[channel_id], subdir, names, cause)
     await advance_epoch(connection, TOPIC)
 
 
@@ -57,7 +98,7 @@ async def ensure_subdir(connection: AsyncConnection, channel_id: int, subdir: st
 
 async def _publish(
     connection: AsyncConnection,
-    channels: Mapping[int, Channel],
+    world: World,
     channel: Channel,
     subdir: str,
     names: Collection[str] | None,
@@ -65,27 +106,51 @@ async def _publish(
 ) -> None:
     await ensure_subdir(connection, channel.id, subdir)
     state = await _locked_subdir(connection, channel.id, subdir)
-    wanted = await _derive(connection, channel, subdir, names, state.patch)
+    gate = world.gate_of(channel)
+    derived = await _derive(connection, world, channel, subdir, names, state.patch)
+    if gate is not None or state.gate is not None:
+        await _note(connection, state, gate, names, derived)
+    wanted = derived.digests
     current = await read_published(connection, channel.id, subdir, names)
     changes = {
         name: wanted.get(name) for name in wanted.keys() | current.keys() if wanted.get(name) != current.get(name)
     }
-    info = await published_info(connection, channels, channel, subdir)
+    info = await published_info(connection, world.channels, channel, subdir)
     if not changes and info == state.info and state.revision > 0:
         return
     await _append_revision(connection, channel.id, state, info, changes, cause)
-    for dependent in channels.values():
-        if any(source.member_id == channel.id for source in dependent.sources):
-            await _publish(connection, channels, dependent, subdir, changes.keys(), f"{cause} in {channel.name}")
+    for dependent in world.channels.values():
+        if any(source.member_id == channel.id for source in dependent.sources) or (
+            subdir in dependent.subdirs and _asks_who_owns(world, channel, dependent)
+        ):
+            await _publish(connection, world, dependent, subdir, changes.keys(), f"{cause} in {channel.name}")
+
+
+def _asks_who_owns(world: World, channel: Channel, other: Channel) -> bool:
+    """True when names that this channel takes or leaves count in the gate of the other."""
+    if channel.kind is not ChannelKind.HOSTED or channel.id == other.id or other.kind is ChannelKind.HOSTED:
+        return False
+    gate = world.gate_of(other)
+    return gate is not None and gate.needs_owners
+
+
+async def _note(
+    connection: AsyncConnection, state: _Subdir, gate: Gate | None, names: Collection[str] | None, derived: _Derived
+) -> None:
+    """Remember what the gate said, and which gate all names of the subdir have now passed."""
+    await save_notes(connection, state.id, names, derived.notes or {})
+    digest = None if gate is None else gate.digest
+    if (names is None or state.revision == 0) and state.gate != digest:
+        await connection.execute(update(tables.subdir).where(tables.subdir.c.id == state.id).values(gate=digest))
 
 
 async def _locked_subdir(connection: AsyncConnection, channel_id: int, subdir: str) -> _Subdir:
     columns = tables.subdir.c
-    statement = select(columns.id, columns.revision, columns.info, columns.patch).where(
+    statement = select(columns.id, columns.revision, columns.info, columns.patch, columns.gate).where(
         columns.channel_id == channel_id, columns.name == subdir
     )
     row = (await connection.execute(statement.with_for_update())).one()
-    return _Subdir(row.id, row.revision, row.info, PatchInstructions.parse(row.patch or b"{}"))
+    return _Subdir(row.id, row.revision, row.info, row.gate, PatchInstructions.parse(row.patch or b"{}"))
 
 
 async def _append_revision(
@@ -116,34 +181,71 @@ async def _append_revision(
     )
 
 
-async def _derive(
-    connection: AsyncConnection, channel: Channel, subdir: str, names: Collection[str] | None, patch: PatchInstructions
-) -> dict[str, bytes]:
-    chains: dict[str, list[bytes]] = {}
+async def read_chains(
+    connection: AsyncConnection, channel: Channel, subdir: str, names: Collection[str] | None
+) -> dict[str, Chain]:
+    """What the sources offer, by name, each in order of priority."""
+    chains: dict[str, list[tuple[Source, bytes]]] = {}
     for source in channel.sources:
         for name, digest in (await read_offers(connection, source, subdir, names)).items():
-            chains.setdefault(name, []).append(digest)
+            chains.setdefault(name, []).append((source, digest))
     if channel.kind is ChannelKind.VIRTUAL and channel.settings.is_hiding:
-        chains = {name: chain[:1] for name, chain in chains.items()}
+        return {name: chain[:1] for name, chain in chains.items()}
+    return dict(chains)
+
+
+async def read_setting(
+    connection: AsyncConnection, world: World, channel: Channel, subdir: str, gate: Gate, now: datetime | None = None
+) -> Setting:
+    """All that is the same for the names of a subdir while they are judged."""
+    columns = tables.subdir.c
+    chosen = select(columns.patch).where(columns.channel_id == channel.id, columns.name == subdir)
+    document = (await connection.execute(chosen)).scalar_one_or_none() or b"{}"
+    return Setting(
+        channels=world.channels,
+        channel=channel,
+        subdir=subdir,
+        gate=gate,
+        book=world.book,
+        patch=PatchInstructions.parse(document),
+        patch_digest=hashlib.sha256(document).digest(),
+        now=now or clock.now(),
+    )
+
+
+async def _derive(
+    connection: AsyncConnection,
+    world: World,
+    channel: Channel,
+    subdir: str,
+    names: Collection[str] | None,
+    patch: PatchInstructions,
+) -> _Derived:
+    chains = await read_chains(connection, channel, subdir, names)
+    gate = world.gate_of(channel)
+    if gate is not None:
+        setting = await read_setting(connection, world, channel, subdir, gate)
+        passed = await pass_names(connection, setting, chains, world.answers, does_save=True)
+        digests = {name: one.digest for name, one in passed.items() if one.digest is not None}
+        return _Derived(digests, {name: one.note for name, one in passed.items()})
     patched = patch.names()
-    is_gated = gate.has_rules(channel.name)
-    as_is = {n: chain[0] for n, chain in chains.items() if len(chain) == 1 and n not in patched and not is_gated}
+    as_is = {name: chain[0][1] for name, chain in chains.items() if len(chain) == 1 and name not in patched}
     composed = [name for name in chains if name not in as_is]
     for start in range(0, len(composed), _BATCH):
         some = {name: chains[name] for name in composed[start : start + _BATCH]}
-        as_is |= await _compose(connection, channel, some, patch)
-    return as_is
+        as_is |= await _compose(connection, some, patch)
+    return _Derived(as_is)
 
 
 async def _compose(
-    connection: AsyncConnection, channel: Channel, chains: Mapping[str, list[bytes]], patch: PatchInstructions
+    connection: AsyncConnection, chains: Mapping[str, Chain], patch: PatchInstructions
 ) -> dict[str, bytes]:
-    """Merge, patch and gate the shards of each name; the digests of what is left, stored."""
-    bodies = await read_shards(connection, (digest for chain in chains.values() for digest in chain))
+    """Merge and patch the shards of each name; the digests of what is left, stored."""
+    bodies = await read_shards(connection, (digest for chain in chains.values() for _, digest in chain))
     composed: dict[str, tuple[bytes, bytes]] = {}
     for name, chain in chains.items():
-        shard = merge_shards([decode_stored(bodies[digest]) for digest in chain])
-        published: Shard = gate.evaluate(channel.name, apply_patches(shard, patch)).published
+        merged = merge_shards([decode_stored(bodies[digest]) for _, digest in chain])
+        published = apply_patches(merged, patch)
         if not published.is_empty:
             composed[name] = encode_shard(published)
     await save_shards(connection, dict(composed.values()))

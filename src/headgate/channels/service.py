@@ -28,6 +28,7 @@ _NOUNS = frozenset(
     {
         "affected",
         "artifacts",
+        "broken",
         "coverage",
         "exports",
         "fetch",
@@ -37,6 +38,7 @@ _NOUNS = frozenset(
         "mirrors",
         "revisions",
         "sync",
+        "why",
     }
 )
 _LONG_NOUNS = frozenset({"artifacts", "exports", "imports", "mirrors", "patches"})

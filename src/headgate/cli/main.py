@@ -12,6 +12,7 @@ from headgate.cli import (
     ca,
     channel,
     doctor,
+    exemption,
     grant,
     group,
     init,
@@ -21,6 +22,7 @@ from headgate.cli import (
     mirror_filters,
     network,
     oidc,
+    policy,
     promote,
     role,
     serve,
@@ -28,6 +30,7 @@ from headgate.cli import (
     token,
     upload,
     user,
+    why,
     worker,
 )
 
@@ -72,6 +75,9 @@ app.add_typer(network.app, name="network")
 app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(policy.app, name="policy")
+app.command("why")(why.why)
+app.add_typer(exemption.app, name="exemption")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")

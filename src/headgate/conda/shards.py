@@ -5,7 +5,7 @@ Encoding is deterministic, so equal content has equal bytes and two channels tha
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, TypeVar
@@ -59,6 +59,18 @@ class Shard(msgspec.Struct, rename={"conda": "packages.conda"}):
     def is_empty(self) -> bool:
         """Whether it holds no record and withdraws no file."""
         return not (self.packages or self.conda or self.removed or any(self.v3.values()))
+
+    def only(self, filenames: Collection[str]) -> "Shard":
+        """The shard with these files alone; shares the records."""
+        return Shard(
+            packages={filename: record for filename, record in self.packages.items() if filename in filenames},
+            conda={filename: record for filename, record in self.conda.items() if filename in filenames},
+            v3={
+                group: {stem: record for stem, record in records.items() if f"{stem}.{group}" in filenames}
+                for group, records in self.v3.items()
+            },
+            removed=self.removed,
+        )
 
     def find_foreign(self, name: str) -> list[str]:
         """File names whose record, or whose own head, belongs to a package other than `name`.
@@ -144,6 +156,11 @@ def decode_shard(data: bytes, *, max_bytes: int = MAX_SHARD_BYTES) -> Shard:
 def decode_stored(data: bytes) -> Shard:
     """Decode a shard that `encode_shard` wrote: what passed its checks once needs no second look."""
     return _decode("shard", data, MAX_SHARD_BYTES, _shard_decoder.decode)
+
+
+def decode_as(data: bytes, decoder: "msgspec.msgpack.Decoder[T]") -> T:
+    """Decode a stored shard into a smaller type of one's own. Raises Invalid `shard-invalid` when it does not fit."""
+    return _decode("shard", data, MAX_SHARD_BYTES, decoder.decode)
 
 
 def check_filenames(shard: Shard) -> None:

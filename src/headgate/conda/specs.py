@@ -61,12 +61,20 @@ def matches(spec: MatchSpec, record: Record) -> bool:
 
     The channel of the spec is not looked at.
     """
+    try:
+        return is_match(spec, record)
+    except Invalid:
+        return False
+
+
+def is_match(spec: MatchSpec, record: Record) -> bool:
+    """The same for who must know the difference. Raises Invalid `record-unreadable` for one that makes no sense."""
     if spec.subdir is not None and spec.subdir != record.get("subdir"):
         return False
     try:
         return spec.matches(_as_package_record(record))
-    except _UNREADABLE:
-        return False
+    except _UNREADABLE as error:
+        raise Invalid("record-unreadable", f"The record of {record.get('name')!r:.80} makes no sense.") from error
 
 
 def _as_package_record(record: Record) -> PackageRecord:

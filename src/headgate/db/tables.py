@@ -250,6 +250,7 @@ subdir = Table(
     Column("revised_at", Moment, nullable=False),
     Column("info", JSON, nullable=False, server_default="{}"),
     Column("patch", Bytes, nullable=True),
+    Column("gate", Bytes, nullable=True),
     UniqueConstraint("channel_id", "name"),
     sqlite_autoincrement=True,
 )

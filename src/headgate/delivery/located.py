@@ -1,12 +1,13 @@
 """From a name that a client asks for to what is known of its bytes."""
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 from sqlalchemy import select
 
 from headgate.channels.catalog import Catalog
+from headgate.channels.gatekeeper import Gatekeeper, refuse
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, ChannelKind, SubdirState
 from headgate.channels.shards import ShardCache
@@ -16,6 +17,7 @@ from headgate.conda.shards import decode_stored
 from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.kernel.errors import NotFound, Refused
+from headgate.policy.verdicts import ALLOWED
 
 _REMEMBERED = 20_000
 
@@ -30,12 +32,17 @@ class Located:
     record: Record
     sha256: Sha256
     size_bytes: int | None
+    shown_by: tuple[tuple[Channel, SubdirState], ...] = ()
+    """The virtual channels on the way to it, the one that was asked first."""
 
 
 class Locator:
     """Finds artifacts through the published maps: what the index does not list is not there."""
 
-    def __init__(self, database: Database, catalog: Catalog, maps: Maps, shards: ShardCache) -> None:
+    def __init__(
+        self, database: Database, catalog: Catalog, maps: Maps, shards: ShardCache, gatekeeper: Gatekeeper
+    ) -> None:
+        self._gatekeeper = gatekeeper
         self._database = database
         self._catalog = catalog
         self._maps = maps
@@ -45,20 +52,29 @@ class Locator:
     async def locate(self, channel: Channel, subdir: str, artifact: ArtifactName) -> Located:
         """The artifact, in the member that brings it when the channel is virtual.
 
-        Raises NotFound `artifact-unknown`; Refused `artifact-unverifiable` for a record without sha256.
+        Raises NotFound `artifact-unknown`; Refused `artifact-unverifiable` for a record without sha256, `policy-blocked`
+        or `policy-held` for a file that is missing because the gate keeps it out.
         """
+        found = await self._find(channel, subdir, artifact)
+        if found is None:
+            verdict = await self._gatekeeper.find_withheld(channel, subdir, artifact)
+            refuse(channel, artifact, subdir, verdict or ALLOWED)
+            raise NotFound("artifact-unknown", f"There is no {artifact} in {channel.name}/{subdir}.")
+        return found
+
+    async def _find(self, channel: Channel, subdir: str, artifact: ArtifactName) -> Located | None:
         state = channel.subdirs.get(subdir)
         record = None if state is None else await self._listed(state, artifact)
         if record is None and state is not None:
             record = await self._unlisted(state, artifact)
         if record is None or state is None:
-            raise NotFound("artifact-unknown", f"There is no {artifact} in {channel.name}/{subdir}.")
+            return None
         if "sha256" not in record:
             raise Refused(
                 "artifact-unverifiable", f"The record of {artifact} has no sha256, so its bytes cannot be verified."
             )
         if channel.kind is ChannelKind.VIRTUAL:
-            return await self._in_member(channel, subdir, artifact, record)
+            return await self._in_member(channel, state, artifact, record)
         return Located(channel, state, artifact, record, Sha256(record["sha256"]), record.get("size"))
 
     async def _listed(self, state: SubdirState, artifact: ArtifactName) -> Record | None:
@@ -88,15 +104,12 @@ class Locator:
             body = found.scalar_one_or_none()
         return None if body is None else msgspec.json.decode(body, type=dict)
 
-    async def _in_member(self, channel: Channel, subdir: str, artifact: ArtifactName, record: Record) -> Located:
+    async def _in_member(
+        self, channel: Channel, state: SubdirState, artifact: ArtifactName, record: Record
+    ) -> Located | None:
         for source in channel.sources:
             member = self._catalog.find(source.member or "")
-            if member is None:
-                continue
-            try:
-                found = await self.locate(member, subdir, artifact)
-            except NotFound:
-                continue
-            if found.sha256 == record["sha256"]:
-                return found
-        raise NotFound("artifact-unknown", f"No member of {channel.name} has {artifact} any more.")
+            found = None if member is None else await self._find(member, state.name, artifact)
+            if found is not None and found.sha256 == record["sha256"]:
+                return replace(found, shown_by=((channel, state), *found.shown_by))
+        return None

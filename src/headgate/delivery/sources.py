@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
+from headgate.channels.gatekeeper import Gatekeeper, refuse
 from headgate.channels.model import Source, SourceKind
 from headgate.channels.modes import Mode
 from headgate.channels.routes import Routes
@@ -32,8 +33,7 @@ from headgate.http.client import Answer
 from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
-from headgate.kernel.errors import Refused, Unavailable
-from headgate.policy import gate
+from headgate.kernel.errors import Unavailable
 from headgate.storage.local import BlobStore
 
 
@@ -53,23 +53,24 @@ class ArtifactSource(Protocol):
 
 
 class WithPolicy:
-    """Asks the gate before anything else."""
+    """Asks the gate before anything else: that of the channel, and those of the virtual channels on the way."""
 
-    def __init__(self, behind: ArtifactSource) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, behind: ArtifactSource) -> None:
+        self._gatekeeper = gatekeeper
         self._behind = behind
 
     async def open(self, wanted: Located) -> StoredFile | Flight:
-        """The bytes of what passes. Raises Refused `artifact-blocked`."""
-        self.check(wanted)
+        """The bytes of what passes. Raises Refused `policy-blocked` or `policy-held`."""
+        await self.check(wanted)
         return await self._behind.open(wanted)
 
-    def check(self, wanted: Located) -> None:
-        """Raises Refused `artifact-blocked` with the verdict's reasons; for answers that carry no bytes."""
-        verdict = gate.evaluate_record(wanted.channel.name, wanted.artifact.filename, wanted.record)
-        if not verdict.is_passing:
-            raise Refused(
-                "artifact-blocked", f"{wanted.artifact} is held back in {wanted.channel.name}.", verdict.reasons
-            )
+    async def check(self, wanted: Located) -> None:
+        """Raises Refused `policy-blocked` or `policy-held` with the reasons; for answers that carry no bytes."""
+        await self._gatekeeper.refresh()
+        for channel, subdir in (*wanted.shown_by, (wanted.channel, wanted.subdir)):
+            if self._gatekeeper.gate_of(channel) is not None:
+                verdict = await self._gatekeeper.verdict(channel, subdir, wanted.artifact, wanted.record)
+                refuse(channel, wanted.artifact, subdir.name, verdict)
 
 
 class FromStore:

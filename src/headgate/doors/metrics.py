@@ -3,8 +3,11 @@
 import os
 import time
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from headgate.advisories.assessing import Knowledge
 from headgate.kernel import clock
@@ -48,6 +51,7 @@ class Tally:
         self._counts.clear()
 
 
+REFUSALS = Tally(Counter("headgate_refused_downloads_total", "Downloads that a policy refused, by code.", ["code"]))
 REQUESTS = Tally(_REQUESTS)
 ARTIFACTS = Tally(_ARTIFACTS)
 
@@ -68,10 +72,31 @@ def observe_affected(channel: str, files: int) -> None:
 
 def render_metrics() -> bytes:
     """The metrics of all processes as Prometheus text; those of other processes as of their last second of work."""
-    REQUESTS.flush()
-    ARTIFACTS.flush()
+    for tally in (REQUESTS, ARTIFACTS, REFUSALS):
+        tally.flush()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
+
+
+def render_held(held: Mapping[tuple[str, str], int], stale: int) -> bytes:
+    """What the gate holds back, by (channel, `policy/rule`), and how many subdirs are still to be judged again."""
+    records = GaugeMetricFamily("headgate_held_records", "Records that a rule holds back.", labels=["channel", "rule"])
+    for labels, number in sorted(held.items()):
+        records.add_metric(labels, number)
+    registry = CollectorRegistry()
+    registry.register(_Given([records, GaugeMetricFamily("headgate_stale_subdirs", "Subdirs to judge again.", stale)]))
+    return generate_latest(registry)
+
+
+class _Given(Collector):
+    """Metrics that were counted elsewhere."""
+
+    def __init__(self, families: list[GaugeMetricFamily]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """As they were given."""
+        return self._families

@@ -75,7 +75,3 @@ class AdvisoryKeeper:
 def dropped_path(store: BlobStore, sha256: Sha256) -> Path:
     """Where an archive of advisories lies that came by the drop folder."""
     return store.folder.advisories / f"{sha256}.zip"
-
-
-async def hand_on_to_nobody(_names: frozenset[str]) -> None:
-    """For a server whose gate does not heed advisories."""

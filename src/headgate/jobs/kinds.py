@@ -8,18 +8,20 @@ from dataclasses import dataclass
 # queue     what runs there                  at once   looked at every
 # publish   documents somebody waits for     2         0.15 s
 # sync      mirrors                          2         0.3 s
+# gate      subdirs to judge again           1         0.15 s
 # promote   what a person decided on         2         0.3 s
 # fetch     artifacts ahead                  2         2 s
 # airgap    bundles and the drop folder      2         0.5 s
 # ldap      directories                      1         1 s
 # advisories  feeds and files of advisories 1        0.3 s
 # upkeep    clean-up                         1         5 s
-PUBLISH, SYNC, PROMOTE, FETCH = "publish", "sync", "promote", "fetch"
+PUBLISH, SYNC, GATE, PROMOTE, FETCH = "publish", "sync", "gate", "promote", "fetch"
 AIRGAP, LDAP, UPKEEP = "airgap", "ldap", "upkeep"
 ADVISORIES = "advisories"
 QUEUES = (
     (PUBLISH, 2, 0.15),
     (SYNC, 2, 0.3),
+    (GATE, 1, 0.15),
     (PROMOTE, 2, 0.3),
     (FETCH, 2, 2.0),
     (AIRGAP, 2, 0.5),
@@ -39,6 +41,7 @@ class Kind:
 
 
 SYNC_MIRROR = Kind("sync-mirror", "SyncJobs", SYNC)
+REVISE_SUBDIR = Kind("revise-subdir", "GateJobs", GATE)
 FETCH_ARTIFACTS = Kind("fetch-artifacts", "FetchJobs", FETCH)
 SYNC_LDAP = Kind("sync-ldap", "LdapJobs", LDAP)
 PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
@@ -54,6 +57,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         SYNC_MIRROR,
+        REVISE_SUBDIR,
         FETCH_ARTIFACTS,
         SYNC_LDAP,
         PUBLISH_DOCUMENT,

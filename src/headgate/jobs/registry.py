@@ -8,6 +8,7 @@ from headgate.approvals.bringing import Bringer
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.catalog import Catalog
 from headgate.channels.documents import Renderer
+from headgate.channels.gatekeeper import open_gatekeeper
 from headgate.channels.maps import Maps
 from headgate.channels.shards import ShardCache
 from headgate.db.turns import Turns
@@ -17,6 +18,7 @@ from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPoli
 from headgate.jobs.advisories import AdvisoryJobs
 from headgate.jobs.airgap import AirgapJobs, scan_drops
 from headgate.jobs.fetch import FetchJobs
+from headgate.jobs.gate import GateJobs
 from headgate.jobs.ldap import LdapJobs
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.promote import PromoteJobs
@@ -32,14 +34,16 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     landing = Landing(parts.database, parts.store)
     flights = Flights(parts.store, landing)
     upstream = FromUpstream(parts.database, flights, parts.routes)
-    delivery = WithPolicy(FromStore(parts.store, upstream))
+    gatekeeper = open_gatekeeper(parts.database, parts.watch)
+    delivery = WithPolicy(gatekeeper, FromStore(parts.store, upstream))
     FetchJobs(parts.database, parts.store, landing, delivery)
     catalog = Catalog()
-    locator = Locator(parts.database, catalog, Maps(parts.database), ShardCache(parts.database))
+    locator = Locator(parts.database, catalog, Maps(parts.database), ShardCache(parts.database), gatekeeper)
     bringer = Bringer(parts.database, catalog, locator, parts.store, delivery)
     PromoteJobs(parts.database, PromotionService(parts.database, parts.store), bringer)
     AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
     PublishJobs(Renderer(parts.database, parts.store))
+    GateJobs(parts.database)
     LdapJobs(parts.ldap)
     AdvisoryJobs(parts.database, parts.feeds, parts.routes, parts.store)
     UpkeepJobs(parts.database, parts.store, parts.jobs)

@@ -49,6 +49,13 @@ class AdvisoriesRequest(TypedDict):
     is_whole: bool
 
 
+class ReviseRequest(TypedDict):
+    """Judge again what a changed policy, or time, makes stale in a subdir."""
+
+    channel: str
+    subdir: str
+
+
 class PromoteRequest(TypedDict):
     """Carry out a promotion that was decided on."""
 

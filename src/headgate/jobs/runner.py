@@ -14,6 +14,8 @@ from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER
 from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
+from headgate.channels.revising import find_stale
+from headgate.channels.revisions import read_world
 from headgate.jobs.airgap import look_across
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
@@ -125,6 +127,7 @@ class _Around:
                 channels = await read_channels(connection)
             await self._render_what_fell_behind(channels)
             await self._start_what_is_due(channels)
+            await _judge_what_is_stale(self._parts)
         if time.monotonic() - self._cleaned_at > self._upkeep.interval_s:
             self._cleaned_at = time.monotonic()
             await self._parts.jobs.collect("headgate", self._upkeep.request)
@@ -146,6 +149,14 @@ class _Around:
             await self._parts.jobs.sync("schedule", channel.name, mirror=source.name, job_id=job_id)
             async with self._parts.database.write() as connection:
                 await reschedule(connection, channel, source)
+
+
+async def _judge_what_is_stale(parts: WorkerParts) -> None:
+    """Ask for what a changed policy has made stale, and for what time has: the state itself is the request."""
+    async with parts.database.read() as connection:
+        stale = await find_stale(connection, await read_world(connection), clock.now())
+    for one in stale:
+        await parts.jobs.revise(one.channel.name, one.subdir)
 
 
 def _behind(channel: Channel) -> list[str]:

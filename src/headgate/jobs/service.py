@@ -30,6 +30,7 @@ from headgate.jobs.kinds import (
     PROMOTE_ARTIFACTS,
     PUBLISH_DOCUMENT,
     REFRESH_FEED,
+    REVISE_SUBDIR,
     SCAN_DROP_FOLDER,
     SYNC_LDAP,
     SYNC_MIRROR,
@@ -45,6 +46,7 @@ from headgate.jobs.requests import (
     LdapRequest,
     PromoteRequest,
     PublishRequest,
+    ReviseRequest,
     ScanRequest,
     SyncRequest,
     UpkeepRequest,
@@ -148,6 +150,11 @@ class JobService:
         request = AdvisoriesRequest(actor=actor, feed=feed, sha256=sha256, is_whole=is_whole)
         same = f"import {feed} {sha256}"
         return await self._ask(IMPORT_ADVISORIES, same, actor, request)
+
+    async def revise(self, channel: str, subdir: str) -> str:
+        """Ask for a subdir to be judged again; its job id. One already waiting or running is that one."""
+        request = ReviseRequest(channel=channel, subdir=subdir)
+        return await self._ask(REVISE_SUBDIR, f"revise {channel} {subdir}", "headgate", request)
 
     async def promote(self, actor: str, promotion: int) -> str:
         """Ask for a promotion that was decided on to be carried out; its job id."""

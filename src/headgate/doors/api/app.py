@@ -14,6 +14,7 @@ from headgate.doors.api import (
     bundles,
     channels,
     curations,
+    exemptions,
     filters,
     grants,
     groups,
@@ -25,6 +26,7 @@ from headgate.doors.api import (
     mirrors,
     oidc_providers,
     osv,
+    policies,
     promotions,
     revisions,
     roles,
@@ -32,6 +34,7 @@ from headgate.doors.api import (
     tokens,
     uploads,
     users,
+    why,
 )
 from headgate.doors.api.errors import install_errors
 from headgate.doors.api.models import ProblemAnswer
@@ -90,9 +93,11 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (bundles, uploads, revisions, artifacts, filters, mirrors, advisories, channels):
+    for room in (why, bundles, uploads, revisions, artifacts, filters, mirrors, advisories, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
+        policies,
+        exemptions,
         users,
         groups,
         roles,

@@ -16,8 +16,10 @@ from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
 from headgate.channels.mirror_service import MirrorService
+from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
@@ -44,6 +46,14 @@ class ApiCore(Protocol):
     @property
     def channels(self) -> ChannelService:
         """Writes channels."""
+
+    @property
+    def policies(self) -> PolicyService:
+        """Writes policies."""
+
+    @property
+    def exemptions(self) -> ExemptionService:
+        """Writes exemptions."""
 
     @property
     def mirrors(self) -> MirrorService:

@@ -5,17 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import msgspec
+
 from headgate.access.authenticate import KEY_HEADERS, Authenticator
 from headgate.access.decisions import Decision, decide
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.catalog import Catalog
 from headgate.channels.documents import CHANNEL_WIDE
+from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, Privacy, SubdirState
+from headgate.channels.notices import read_notices
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.names import Sha256, Subdir
+from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
@@ -39,6 +44,7 @@ _NO_NOTICES = b'{"notices":[]}'
 class CondaDoor:
     """Answers requests for channels. `index_max_age_s`: how long a client may reuse an index without asking."""
 
+    database: Database
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
@@ -46,6 +52,7 @@ class CondaDoor:
     maps: Maps
     shards: ShardCache
     store: BlobStore
+    gatekeeper: Gatekeeper
     channels: ChannelService
     freshness: Freshness
     artifacts: ArtifactDoor
@@ -60,7 +67,7 @@ class CondaDoor:
         if not self.snapshots.is_current():
             await self.snapshots.refresh()
         if path.document == "notices.json":
-            await self._send_notices(scope, send)
+            await self._send_notices(scope, send, path)
             return
         channel = await self._open(scope, path)
         if path.subdir is not None:
@@ -129,6 +136,10 @@ class CondaDoor:
         body = self.shards.find_hot(raw) or await self.shards.find(raw)
         if body is None:
             raise NotFound("shard-unknown", f"Shard {digest} was collected. Fetch the index again.")
+        if self.gatekeeper.gate_of(channel) is not None and not await self.gatekeeper.may_show(
+            channel, state, raw, body
+        ):
+            raise NotFound("shard-unknown", f"Shard {digest} is of an earlier revision. Fetch the index again.")
         head = Head(_CONTENT_TYPES["zst"], len(body), Validators(f'"{digest}"'), _shared(channel, _IMMUTABLE))
         await send_bytes(scope, send, head, body)
 
@@ -142,9 +153,17 @@ class CondaDoor:
         )
         await send_file(scope, send, head, self.store.path(document.sha256))
 
-    async def _send_notices(self, scope: Scope, send: Send) -> None:
-        head = Head(_CONTENT_TYPES["json"], len(_NO_NOTICES), Validators('"no-notices"'), "public, max-age=300")
-        await send_bytes(scope, send, head, _NO_NOTICES)
+    async def _send_notices(self, scope: Scope, send: Send, path: CondaPath) -> None:
+        """conda asks without credentials and wants no error: who may not read a channel hears nothing of it."""
+        channel, body = self.catalog.find(path.channel), _NO_NOTICES
+        if channel is not None and self.gatekeeper.gate_of(channel) is not None:
+            principal = await self.principal(scope, path.token)
+            if _decide(principal, path, channel.privacy).is_allowed:
+                body = msgspec.json.encode({"notices": await read_notices(self.database, channel)})
+        etag = f'"{hashlib.sha256(body).hexdigest()}"'
+        caching = "public, max-age=300" if body is _NO_NOTICES or channel is None else _shared(channel, "max-age=300")
+        head = Head(_CONTENT_TYPES["json"], len(body), Validators(etag), caching)
+        await send_bytes(scope, send, head, body)
 
     async def _send_listing(self, scope: Scope, send: Send, channel: Channel) -> None:
         if "text/html" not in (header(scope, b"accept") or ""):

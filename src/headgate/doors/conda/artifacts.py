@@ -23,7 +23,8 @@ from headgate.doors.http import (
     start,
     wanted_span,
 )
-from headgate.doors.metrics import ARTIFACTS
+from headgate.doors.metrics import ARTIFACTS, REFUSALS
+from headgate.kernel.errors import Refused
 from headgate.storage.paths import blob_key
 
 _CONTENT_TYPE = "application/octet-stream"
@@ -42,8 +43,12 @@ class ArtifactDoor:
 
     async def send(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, artifact: ArtifactName) -> None:
         """Answer GET or HEAD of a package file. Raises NotFound, Refused, Unavailable."""
-        wanted = await self.locator.locate(channel, subdir, artifact)
-        self.delivery.check(wanted)
+        try:
+            wanted = await self.locator.locate(channel, subdir, artifact)
+            await self.delivery.check(wanted)
+        except Refused as error:
+            REFUSALS.count(error.code)
+            raise
         if wanted.size_bytes is not None and self._is_bodyless(scope, wanted):
             # What the record promises is all that the client asked: no upstream is troubled.
             await begin(scope, send, _head(wanted, wanted.size_bytes))

@@ -1,0 +1,226 @@
+"""Making, changing, attaching and deleting policies; each change one transaction with its audit event.
+
+What a change means for the index is published in the same transaction, or soon after by a job when it is much.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.access.grants import parse_channel_pattern
+from headgate.audit.events import Action, record
+from headgate.channels.catalog import get_channel
+from headgate.channels.model import SourceKind
+from headgate.channels.policies import EVERYWHERE, TOPIC, Attachment, read_policies
+from headgate.channels.revising import find_stale, revise_now_or_later
+from headgate.channels.revisions import read_world
+from headgate.db import tables_gate
+from headgate.db.engine import Database, advance_epoch
+from headgate.kernel import clock
+from headgate.kernel.errors import Conflict, Invalid, NotFound
+from headgate.policy.model import Policy, parse_policy
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyState:
+    """A policy as it is stored: one version of it, and where it holds."""
+
+    policy: Policy
+    version: int
+    created_at: datetime
+    created_by: str
+    attachments: tuple[Attachment, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """What the API shows."""
+        return {
+            "name": self.policy.name,
+            "mode": self.policy.mode,
+            "version": self.version,
+            "document": dict(self.policy.document),
+            "created_at": self.created_at,
+            "created_by": self.created_by,
+            "attached_to": [one.scope for one in self.attachments],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to attach: everything, or one of a prefix (`team/*`), a channel, a mirror (`channel/name`)."""
+
+    is_everywhere: bool = False
+    prefix: str | None = None
+    channel: str | None = None
+    mirror: str | None = None
+
+
+class PolicyService:
+    """Writes policies and their attachments."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def apply(self, actor: str, document: Mapping[str, Any]) -> PolicyState:
+        """Make a policy, or its next version; the same document again changes nothing. Raises Invalid `policy-invalid`."""
+        policy = parse_policy(document)
+        async with self._database.write() as connection:
+            found = await _find(connection, policy.name)
+            if found is None:
+                await _insert(connection, policy.name)
+            if found is None or found.policy.document != policy.document:
+                version = 1 if found is None else found.version + 1
+                await _add_version(connection, actor, policy, version)
+                action = Action.POLICY_CREATE if found is None else Action.POLICY_SET
+                await record(
+                    connection, action, actor, subject=policy.name, version=version, mode=policy.mode,
+                    rules=len(policy.rules),
+                )  # fmt: skip
+                await _took_effect(connection, f"policy {policy.name} changed")
+            return await _get(connection, policy.name)
+
+    async def delete(self, actor: str, name: str) -> None:
+        """Delete a policy with its history. Raises NotFound `policy-unknown`, Conflict `policy-in-use` while attached."""
+        async with self._database.write() as connection:
+            found = await _get(connection, name)
+            if found.attachments:
+                scopes = ", ".join(one.scope for one in found.attachments)
+                raise Conflict("policy-in-use", f"Policy {name} is attached to {scopes}. Detach it first.")
+            await connection.execute(delete(tables_gate.policy).where(tables_gate.policy.c.name == name))
+            await record(connection, Action.POLICY_DELETE, actor, subject=name)
+            await advance_epoch(connection, TOPIC)
+
+    async def attach(self, actor: str, name: str, target: Target) -> PolicyState:
+        """Let a policy hold somewhere. Raises NotFound `policy-unknown`, `channel-unknown` or `mirror-unknown`."""
+        async with self._database.write() as connection:
+            await _get(connection, name)
+            values = await _resolve(connection, target)
+            number = await _id_of(connection, name)
+            columns = tables_gate.policy_attachment.c
+            known = (columns.policy_id == number) & (columns.scope == values["scope"])
+            if (await connection.execute(select(columns.id).where(known))).first() is None:
+                await connection.execute(
+                    tables_gate.policy_attachment.insert().values(
+                        policy_id=number, created_at=clock.now(), created_by=actor, **values
+                    )
+                )
+                await record(connection, Action.POLICY_ATTACH, actor, subject=name, scope=values["scope"])
+                await _took_effect(connection, f"policy {name} attached to {values['scope']}")
+            return await _get(connection, name)
+
+    async def detach(self, actor: str, name: str, scope: str) -> PolicyState:
+        """Let it hold there no more. Raises NotFound `policy-unknown`."""
+        async with self._database.write() as connection:
+            found = await _get(connection, name)
+            one = next((one for one in found.attachments if one.scope == scope), None)
+            if one is None:
+                raise NotFound("policy-unknown", f"Policy {name} is not attached to {scope}.")
+            chosen = tables_gate.policy_attachment.c.id == one.id
+            await connection.execute(delete(tables_gate.policy_attachment).where(chosen))
+            await record(connection, Action.POLICY_DETACH, actor, subject=name, scope=scope)
+            await _took_effect(connection, f"policy {name} detached from {scope}")
+            return await _get(connection, name)
+
+    async def list_policies(self) -> list[PolicyState]:
+        """Every policy, by name."""
+        async with self._database.read() as connection:
+            names = await connection.execute(select(tables_gate.policy.c.name).order_by(tables_gate.policy.c.name))
+            return [await _get(connection, name) for name in names.scalars().all()]
+
+    async def get(self, name: str, version: int | None = None) -> PolicyState:
+        """A policy, or an old version of it. Raises NotFound `policy-unknown`."""
+        async with self._database.read() as connection:
+            return await _get(connection, name, version)
+
+    async def list_versions(self, name: str) -> list[PolicyState]:
+        """Every version, the newest first. Raises NotFound `policy-unknown`."""
+        async with self._database.read() as connection:
+            newest = (await _get(connection, name)).version
+            return [await _get(connection, name, version) for version in range(newest, 0, -1)]
+
+    async def pending(self) -> list[str]:
+        """`channel/subdir` of what is still to be judged again after a change."""
+        async with self._database.read() as connection:
+            stale = await find_stale(connection, await read_world(connection))
+        return [f"{one.channel.name}/{one.subdir}" for one in stale]
+
+
+async def scope_of(connection: AsyncConnection, target: Target) -> Attachment:
+    """The attachment that a target stands for, unsaved. Raises as `attach` does."""
+    values = await _resolve(connection, target)
+    return Attachment(0, "", values["scope"], values["channel_id"], values["source_id"], clock.now(), "")
+
+
+async def _resolve(connection: AsyncConnection, target: Target) -> dict[str, Any]:
+    given = [target.is_everywhere, target.prefix is not None, target.channel is not None, target.mirror is not None]
+    if sum(given) != 1:
+        raise Invalid("scope-unfit", "Say one place: everything, a prefix such as team/*, a channel, or a mirror.")
+    nothing: dict[str, Any] = {"channel_id": None, "source_id": None}
+    if target.is_everywhere:
+        return {"scope": EVERYWHERE, **nothing}
+    if target.prefix is not None:
+        if not target.prefix.endswith("/*"):
+            raise Invalid("scope-unfit", f"{target.prefix[:80]!r} is not a prefix; write it as team/*.")
+        return {"scope": parse_channel_pattern(target.prefix), **nothing}
+    if target.channel is not None:
+        channel = await get_channel(connection, target.channel)
+        return {"scope": channel.name, "channel_id": channel.id, "source_id": None}
+    name, _, mirror = (target.mirror or "").rpartition("/")
+    channel = await get_channel(connection, name)
+    for source in channel.sources:
+        if source.kind is SourceKind.UPSTREAM and source.name == mirror:
+            return {"scope": f"mirror {channel.name}/{mirror}", "channel_id": channel.id, "source_id": source.id}
+    raise NotFound("mirror-unknown", f"Channel {name} has no mirror {mirror}.")
+
+
+async def _took_effect(connection: AsyncConnection, cause: str) -> None:
+    await advance_epoch(connection, TOPIC)
+    await revise_now_or_later(connection, cause)
+
+
+async def _insert(connection: AsyncConnection, name: str) -> None:
+    await connection.execute(tables_gate.policy.insert().values(name=name, version=0, created_at=clock.now()))
+
+
+async def _add_version(connection: AsyncConnection, actor: str, policy: Policy, version: int) -> None:
+    number = await _id_of(connection, policy.name)
+    await connection.execute(
+        tables_gate.policy_version.insert().values(
+            policy_id=number, version=version, document=dict(policy.document), created_at=clock.now(), created_by=actor
+        )
+    )
+    chosen = tables_gate.policy.c.id == number
+    await connection.execute(update(tables_gate.policy).where(chosen).values(version=version))
+
+
+async def _id_of(connection: AsyncConnection, name: str) -> int:
+    columns = tables_gate.policy.c
+    number: int = (await connection.execute(select(columns.id).where(columns.name == name))).scalar_one()
+    return number
+
+
+async def _find(connection: AsyncConnection, name: str, version: int | None = None) -> PolicyState | None:
+    columns, versions = tables_gate.policy.c, tables_gate.policy_version.c
+    statement = select(tables_gate.policy_version).join(tables_gate.policy, columns.id == versions.policy_id)
+    statement = statement.where(
+        columns.name == name, versions.version == (columns.version if version is None else version)
+    )
+    row = (await connection.execute(statement)).one_or_none()
+    if row is None:
+        return None
+    book = await read_policies(connection)
+    policy = book.policies[name] if version is None else parse_policy(row.document)
+    attachments = tuple(one for one in book.attachments if one.policy == name)
+    return PolicyState(policy, row.version, row.created_at, row.created_by, attachments)
+
+
+async def _get(connection: AsyncConnection, name: str, version: int | None = None) -> PolicyState:
+    found = await _find(connection, name, version)
+    if found is None:
+        raise NotFound(
+            "policy-unknown", f"There is no policy {name[:80]}{f' of version {version}' if version else ''}."
+        )
+    return found

@@ -1,0 +1,90 @@
+"""Why a file may pass, or may not: the gate's verdicts on single records of a channel, with their reasons."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.channels.gating import judge_name
+from headgate.channels.model import Channel, ChannelKind
+from headgate.channels.revisions import World, read_chains, read_setting
+from headgate.conda.names import ArtifactName
+from headgate.conda.records import from_wire
+from headgate.db.engine import Database
+from headgate.kernel.errors import Invalid
+from headgate.policy.gate import Gate
+from headgate.policy.specs import Spec, parse_policy_spec
+from headgate.policy.verdicts import Verdict
+
+# Held by channels without policies: everything passes.
+_OPEN = Gate(())
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One file and what the gate of `channel` says of it; in a virtual channel that may be a member's gate."""
+
+    channel: str
+    subdir: str
+    filename: str
+    verdict: Verdict
+    valid_until: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What the API shows."""
+        return {
+            "channel": self.channel,
+            "subdir": self.subdir,
+            "filename": self.filename,
+            "outcome": self.verdict.outcome,
+            "is_passing": self.verdict.is_passing,
+            "reasons": [one.as_json() for one in self.verdict.reasons],
+            "valid_until": self.valid_until,
+        }
+
+
+async def explain_file(database: Database, world: World, channel: Channel, place: str) -> list[Explanation]:
+    """Verdicts on `subdir/filename`, or on the file in every subdir. Raises Invalid `artifact-name-invalid`."""
+    subdir, _, filename = place.rpartition("/")
+    artifact = ArtifactName.parse(filename)
+    async with database.read() as connection:
+        return [
+            one
+            for name in ([subdir] if subdir else sorted(channel.subdirs))
+            for one in await _explain(connection, world, channel, name, artifact.name)
+            if one.filename == filename
+        ]
+
+
+async def explain_spec(database: Database, world: World, channel: Channel, text: str) -> list[Explanation]:
+    """Verdicts on every record that matches a spec; its name must be exact. Raises Invalid `match-spec-invalid`."""
+    spec = parse_policy_spec(text)
+    if spec.exact_name is None:
+        raise Invalid("match-spec-invalid", f"{text[:80]!r} names no single package; ask for one at a time.")
+    found = []
+    async with database.read() as connection:
+        for subdir in sorted(channel.subdirs):
+            found.extend(await _explain(connection, world, channel, subdir, spec.exact_name, spec))
+    return found
+
+
+async def _explain(
+    connection: AsyncConnection, world: World, channel: Channel, subdir: str, name: str, spec: Spec | None = None
+) -> list[Explanation]:
+    gate = world.gate_of(channel) or _OPEN
+    setting = await read_setting(connection, world, channel, subdir, gate)
+    chain = (await read_chains(connection, channel, subdir, [name])).get(name, ())
+    found: dict[str, Explanation] = {}
+    if chain:
+        evaluation = await judge_name(connection, setting, name, chain)
+        for filename, record in evaluation.judged.records():
+            if spec is None or spec.surely_matches(from_wire(record)):
+                verdict = evaluation.verdict(filename)
+                found[filename] = Explanation(channel.name, subdir, filename, verdict, evaluation.valid_until)
+    if channel.kind is ChannelKind.VIRTUAL:
+        for source in channel.sources:
+            member = world.channels.get(source.member_id or 0)
+            for one in await _explain(connection, world, member, subdir, name, spec) if member else ():
+                found.setdefault(one.filename, one)
+    return sorted(found.values(), key=lambda one: one.filename)

@@ -1,0 +1,80 @@
+"""What the gate is told besides the records themselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from headgate.advisories.findings import Assessment, Assessments, Coverage
+from headgate.conda.records import Record
+from headgate.conda.shards import Shard
+
+
+class NothingKnown:
+    """The book of advisories of a server that has none: nothing was checked."""
+
+    _ASSESSMENT = Assessment(Coverage.NOT_CHECKED, "no advisories were imported")
+
+    def digest(self, name: str) -> bytes:
+        """The same for every name, for ever."""
+        return b""
+
+    def assess(self, name: str, records: Mapping[str, Record]) -> Mapping[str, Assessment]:
+        """Nothing was checked."""
+        return dict.fromkeys(records, self._ASSESSMENT)
+
+    def newest_feed_at(self) -> datetime | None:
+        """Never."""
+        return None
+
+
+NOTHING_KNOWN = NothingKnown()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Origin:
+    """Where a record came from: `mirror`, `hosted` (an upload), `bundle` or `virtual`, and the name of that place.
+
+    `source` is the id of the mirror that brought it.
+    """
+
+    kind: str
+    name: str
+    source: int = 0
+
+
+UPLOAD = Origin("hosted", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of one package name in one subdir of one channel.
+
+    `origins`, `about` (what the archive showed, of files that were read here) and `publishers` (of verified
+    signatures) are keyed by file name; `origin` speaks for the files that `origins` leaves out. `owner`: the hosted
+    channel that has the name reserved.
+    """
+
+    name: str
+    origin: Origin = UPLOAD
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    publishers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    owner: str | None = None
+    book: Assessments = NOTHING_KNOWN
+
+    def origin_of(self, filename: str) -> Origin:
+        """Where a file's record came from."""
+        return self.origins.get(filename, self.origin)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One record before the rules: its siblings are `shard`, the moment is `now_ms`."""
+
+    filename: str
+    record: Record
+    shard: Shard
+    facts: Facts
+    assessment: Assessment
+    now_ms: int

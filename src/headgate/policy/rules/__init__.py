@@ -1,0 +1,1 @@
+"""The kinds of rules, one small module per family."""

@@ -1,0 +1,88 @@
+"""Rules on files: their size, their format, and whether a newer patch release is beside them."""
+
+import re
+
+from headgate.conda.records import Record
+from headgate.conda.specs import version_key
+from headgate.policy.facts import Case, Facts
+from headgate.policy.glance import Glance
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
+from headgate.policy.terms import Terms
+
+_SERIES = re.compile(r"(?:\d+!)?\d+\.\d+(?=\.\d)")
+
+
+class SizeRule(Rule):
+    """Acts on files of more than `most_bytes`, or fewer than `least_bytes`."""
+
+    kind = "size"
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `most_bytes` and `least_bytes`."""
+        self._most, self._least = terms.number("most_bytes", 0, 1e15), terms.number("least_bytes", 0, 1e15)
+        if self._most is None and self._least is None:
+            raise terms.fail("it needs `most_bytes` or `least_bytes`.")
+
+    def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
+        """By the largest file."""
+        if self._least is not None or glance.largest_bytes is None or self._most is None:
+            return CLOSER
+        return NOTHING if glance.largest_bytes <= self._most else CLOSER
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By the size that the record gives."""
+        size = case.record.get("size")
+        if not isinstance(size, int):
+            return acts("Its record does not say how large it is.")
+        if self._most is not None and size > self._most:
+            return acts(f"It has {size} bytes; at most {self._most:.0f} pass.")
+        if self._least is not None and size < self._least:
+            return acts(f"It has {size} bytes; at least {self._least:.0f} pass.")
+        return None
+
+
+class FormatDuplicatesRule(Rule):
+    """Acts on a `.tar.bz2` when the same package is there as `.conda`."""
+
+    kind = "format-duplicates"
+
+    def __init__(self, terms: Terms) -> None:
+        """Nothing to take."""
+
+    def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
+        """Only where there are both."""
+        return CLOSER if glance.has_two_formats else NOTHING
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By its siblings, whether or not they pass themselves."""
+        stem = case.filename.removesuffix(".tar.bz2")
+        if stem == case.filename or case.shard.find(f"{stem}.conda") is None:
+            return None
+        return acts(f"{stem}.conda is the same package in the newer format.", f"Use {stem}.conda.")
+
+
+class LatestPatchRule(Rule):
+    """Acts on a version when a later one of the same major and minor number is there for the same subdir."""
+
+    kind = "latest-patch"
+
+    def __init__(self, terms: Terms) -> None:
+        """Nothing to take."""
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By its siblings, whether or not they pass themselves. Raises Invalid for a version that makes no sense."""
+        version = str(case.record.get("version"))
+        own, series = version_key(version), _series(case.record)
+        if series is None:
+            return None
+        siblings = (record for _, record in case.shard.records() if _series(record) == series)
+        later = [str(one["version"]) for one in siblings if version_key(str(one["version"])) > own]
+        if not later:
+            return None
+        newest = max(later, key=version_key)
+        return acts(f"{newest} is a later patch of {series}.", f"Use {newest}.")
+
+
+def _series(record: Record) -> str | None:
+    found = _SERIES.match(str(record.get("version")))
+    return None if found is None else found[0]

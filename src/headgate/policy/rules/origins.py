@@ -1,0 +1,107 @@
+"""Rules on where a package comes from, and who vouches for it."""
+
+from fnmatch import fnmatchcase
+
+from headgate.policy.facts import Case, Facts
+from headgate.policy.glance import Glance
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
+from headgate.policy.terms import Terms
+
+
+class OriginRule(Rule):
+    """Acts on records from the places of `exclude`, or from all but those of `only`.
+
+    A place is a mirror's name, a member channel's name, or one of the words hosted, mirror, bundle and virtual; `*`
+    stands for anything.
+    """
+
+    kind = "origin"
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `exclude` or `only`."""
+        self._exclude, self._only = terms.words("exclude"), terms.words("only")
+        if bool(self._exclude) == bool(self._only):
+            raise terms.fail("it needs either `exclude` or `only`.")
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By origin."""
+        origin = case.facts.origin_of(case.filename)
+        patterns = self._exclude or self._only
+        is_named = any(pattern == origin.kind or fnmatchcase(origin.name, pattern) for pattern in patterns)
+        if is_named is not bool(self._exclude):
+            return None
+        return acts(f"It comes from {origin.kind} {origin.name}.".replace(" .", "."), "Take it from another place.")
+
+
+class ReservedNamesRule(Rule):
+    """Acts on what an upstream offers under a name that a hosted channel of this server has."""
+
+    kind = "reserved-names"
+    needs_owners = True
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `names`, wildcards that are reserved though no hosted channel has them yet."""
+        self._names = terms.words("names")
+
+    def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
+        """By name alone."""
+        return CLOSER if facts.owner is not None or self._is_named(facts.name) else NOTHING
+
+    def judge(self, case: Case) -> Judgement | None:
+        """What was uploaded passes."""
+        if case.facts.origin_of(case.filename).kind == "hosted":
+            return None
+        if case.facts.owner is not None:
+            return acts(f"The name {case.facts.name} belongs to channel {case.facts.owner}.", "Take it from there.")
+        if self._is_named(case.facts.name):
+            return acts(f"The name {case.facts.name} is reserved for packages of our own.")
+        return None
+
+    def _is_named(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._names)
+
+
+class InstallScriptsRule(Rule):
+    """Acts on packages that run `scripts` at install or activation; `unknown` says what of those nobody looked into."""
+
+    kind = "install-scripts"
+    needs_about = True
+    _SCRIPTS = ("post-link", "pre-link", "pre-unlink", "activate.d", "deactivate.d")
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `scripts` (all when left out) and `unknown` (act or pass)."""
+        self._scripts = terms.choices("scripts", self._SCRIPTS, self._SCRIPTS)
+        self._does_unknown_pass = terms.choice("unknown", ("act", "pass"), "act") == "pass"
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By what the archive showed when it was read here."""
+        about = case.facts.about.get(case.filename)
+        if about is None or not any(_flag(script) in about for script in self._SCRIPTS):
+            unknown = acts("Nobody has looked whether it has install scripts.", "Upload it, so that it is looked into.")
+            return None if self._does_unknown_pass else unknown
+        found = sorted(script for script in self._scripts if about.get(_flag(script)))
+        return acts(f"It runs scripts: {', '.join(found)}.", "Use a package without them.") if found else None
+
+
+class SignatureRule(Rule):
+    """Acts on packages without a verified signature, or signed by none of `publishers`."""
+
+    kind = "signature"
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `publishers`, in which `*` stands for anything; without it any verified publisher will do."""
+        self._publishers = terms.words("publishers")
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By the signatures that were verified here."""
+        found = case.facts.publishers.get(case.filename, ())
+        if not found:
+            return acts("It has no signature that was verified.", "Use a signed package.")
+        if self._publishers and not any(fnmatchcase(one, name) for one in found for name in self._publishers):
+            return acts(f"It is signed by {', '.join(sorted(found))}.", "Use a package of a publisher who is let in.")
+        return None
+
+
+def _flag(script: str) -> str:
+    """CEP 38's word."""
+    return script.replace("-", "_")
