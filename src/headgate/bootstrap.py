@@ -12,8 +12,11 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.passwords import PasswordRules
+from headgate.access.rounds import Rounds
 from headgate.access.secrets import load_secret
-from headgate.access.service import AccessService
+from headgate.access.service import AccessRules, AccessService
+from headgate.access.uses import TokenUses
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.service import ChannelService
@@ -25,6 +28,7 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.doors.credentials import Proxies, SignIn
 from headgate.http.client import Outgoing
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
@@ -79,7 +83,9 @@ def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), AccessService(database, secret))
+    rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
+    access = AccessService(database, secret, rules)
+    return Core(place, database, BlobStore(place.folder), ChannelService(database), access)
 
 
 @contextlib.asynccontextmanager
@@ -101,6 +107,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    sign_in: SignIn
+    rounds: Rounds
     maps: Maps
     shards: ShardCache
     jobs: JobService
@@ -117,12 +125,14 @@ class Services:
         await asyncio.to_thread(self.core.store.sweep)
         await self.watch.start()
         await self.snapshots.refresh()
+        self.rounds.start()
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
         await self.flights.close()
         await self.outgoing.close()
         await asyncio.to_thread(self.jobs.close)
+        await self.rounds.close()
         await self.watch.close()
         await self.core.database.close()
 
@@ -133,7 +143,8 @@ def build_services(place: Place) -> Services:
     database, store, settings = core.database, core.store, place.settings
     watch = watch_of(database)
     snapshots, catalog = Snapshots(database, watch), Catalog()
-    authenticator = Authenticator(load_secret(place.folder.secret))
+    uses = TokenUses(database)
+    authenticator = Authenticator(load_secret(place.folder.secret), uses.noted)
     snapshots.follow(TOPIC, catalog.load)
     snapshots.follow("access", authenticator.load)
     maps, shards = Maps(database), ShardCache(database)
@@ -153,6 +164,12 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
+        sign_in=SignIn(
+            authenticator,
+            Proxies(settings.server.trusted_proxies),
+            is_taking_query_keys=settings.access.accept_key_in_query,
+        ),
+        rounds=Rounds(uses, authenticator.failures),
         maps=maps,
         shards=shards,
         jobs=JobService(open_client(place.jobs_url), database),

@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,16 @@ def _absolute(path: Path) -> Path:
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
+def _range(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"must be a range of addresses such as 10.0.0.0/8: {error}") from error
+
+
+AddressRange = Annotated[str, AfterValidator(_range)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,6 +53,9 @@ class ServerSettings(_Section):
     port: int = Field(default=8765, ge=0, le=65535, description="Port to listen on.")
     workers: int = Field(default=1, ge=1, le=64, description="Web worker processes.")
     public_url: str | None = Field(default=None, description="URL that clients use, when it is not http://host:port.")
+    trusted_proxies: tuple[AddressRange, ...] = Field(
+        default=(), description="Addresses of reverse proxies whose X-Forwarded-For is believed."
+    )
     x_accel_prefix: str | None = Field(
         default=None, description="Internal nginx location of the blobs folder; package files then leave through nginx."
     )
@@ -55,6 +69,16 @@ class DatabaseSettings(_Section):
 
     url: str | None = Field(
         default=None, description="postgresql://user:password@host/name; without it, SQLite files in the data folder."
+    )
+
+
+class AccessSettings(_Section):
+    """What passwords and tokens must be."""
+
+    password_min_length: int = Field(default=12, ge=8, le=128, description="Shortest password that is taken.")
+    token_max_days: int = Field(default=365, ge=0, le=3650, description="Longest life of a token; 0: no limit.")
+    accept_key_in_query: bool = Field(
+        default=False, description="Take a token from `?key=` as well, for tools that can do no better."
     )
 
 
@@ -122,6 +146,7 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    access: AccessSettings = AccessSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     upload: UploadSettings = UploadSettings()
     upkeep: UpkeepSettings = UpkeepSettings()

@@ -58,6 +58,7 @@ class _Served:
         await core.access.groups.create("test", "grace")
         await core.access.grants.create_role("test", "grace", [Permission.AUDIT_READ])
         await core.access.grants.add_grant("test", PrincipalKind.USER, "grace", "grace", Scope())
+        await core.access.create_token("test", "grace", "aimed at")
         _, self.token = await core.access.create_token("test", "ada", "fuzz")
         await core.channels.create("test", ChannelName("team"), ChannelKind.HOSTED)
         upstreams = [Upstream("https://conda.example/main")]

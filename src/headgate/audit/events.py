@@ -35,12 +35,15 @@ class Action(StrEnum):
     ROLE_CREATE = "role:create"
     ROLE_DELETE = "role:delete"
     TOKEN_CREATE = "token:create"
+    TOKEN_NARROW = "token:narrow"
     TOKEN_REVOKE = "token:revoke"
+    TOKEN_ROTATE = "token:rotate"
     USER_CREATE = "user:create"
     USER_DELETE = "user:delete"
     USER_DISABLE = "user:disable"
     USER_ENABLE = "user:enable"
     USER_SET_ADMINISTRATOR = "user:set-administrator"
+    USER_SET_MUST_CHANGE = "user:set-must-change"
     USER_SET_PASSWORD = "user:set-password"
 
 

@@ -9,6 +9,8 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.access.granting import remove_grants_of
+from headgate.access.tokens import narrow_tokens
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import TOPIC, get_channel, read_channels
 from headgate.channels.model import Channel, ChannelKind, ChannelSettings, Privacy, Source, SourceKind
@@ -115,7 +117,9 @@ class ChannelService:
             await _publish_all(connection, channel.id, "channel settings changed")
 
     async def delete(self, actor: str, name: ChannelName) -> None:
-        """Delete a channel with all it lists; bytes nobody else lists go at the next clean-up.
+        """Delete a channel with all it lists, and what grants and tokens say of it by name.
+
+        Bytes nobody else lists go at the next clean-up.
 
         Raises NotFound `channel-unknown`, Conflict `channel-in-use` while a virtual channel shows it.
         """
@@ -129,6 +133,9 @@ class ChannelService:
                 )
             await connection.execute(delete(tables.channel).where(tables.channel.c.id == channel.id))
             await record(connection, Action.CHANNEL_DELETE, actor, channel=name, kind=channel.kind)
+            # The next channel of this name is another one: what opened this one must not open that.
+            if await remove_grants_of(connection, actor, name) + await narrow_tokens(connection, actor, name):
+                await advance_epoch(connection, "access")
             await advance_epoch(connection, TOPIC)
 
     async def add_upstream(

@@ -7,6 +7,7 @@ from collections import defaultdict
 from prometheus_client import CollectorRegistry, Counter, generate_latest, multiprocess
 
 _REQUESTS = Counter("headgate_requests_total", "Answers given, by door and status.", ["door", "status"])
+_SIGN_INS = Counter("headgate_sign_in_failures_total", "Sign-ins refused, by the code of the refusal.", ["code"])
 _ARTIFACTS = Counter("headgate_artifacts_total", "Package files served, by where their bytes came from.", ["origin"])
 
 
@@ -37,12 +38,14 @@ class Tally:
 
 REQUESTS = Tally(_REQUESTS)
 ARTIFACTS = Tally(_ARTIFACTS)
+SIGN_IN_FAILURES = Tally(_SIGN_INS)
 
 
 def render_metrics() -> bytes:
     """The metrics of all processes as Prometheus text; those of other processes as of their last second of work."""
     REQUESTS.flush()
     ARTIFACTS.flush()
+    SIGN_IN_FAILURES.flush()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()
     registry = CollectorRegistry()

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
-from headgate.access.authenticate import KEY_HEADERS
 from headgate.access.decisions import Decision, decide, decide_for_some
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
@@ -30,15 +29,18 @@ Services = Annotated[ApiServices, Depends(services_of)]
 
 
 async def authenticate(request: Request) -> Principal:
-    """The principal of `Authorization`, or of a header for keys; anonymous without any. Raises BadCredentials."""
+    """The principal of the request's credentials; anonymous without any. Raises what `SignIn.principal` raises."""
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
-    authorization = request.headers.get("authorization")
-    if authorization is not None:
-        return await services.authenticator.header(authorization)
-    key = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), None)
-    return services.authenticator.nobody if key is None else services.authenticator.token(key)
+    return await services.sign_in.principal(request.scope)
+
+
+async def _authenticate_newcomer(request: Request) -> Principal:
+    services = services_of(request)
+    if not services.snapshots.is_current():
+        await services.snapshots.refresh()
+    return await services.sign_in.newcomer(request.scope)
 
 
 Caller = Annotated[Principal, Depends(authenticate)]
@@ -80,6 +82,14 @@ async def _signed_in(principal: Caller) -> Principal:
 
 SignedIn = Annotated[Principal, Depends(_signed_in)]
 """Somebody; for routes that decide with what is in the body."""
+
+
+async def _signed_in_newcomer(principal: Annotated[Principal, Depends(_authenticate_newcomer)]) -> Principal:
+    return await _signed_in(principal)
+
+
+Newcomer = Annotated[Principal, Depends(_signed_in_newcomer)]
+"""Somebody, who may have to change their password first: for routes that let them."""
 
 
 def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Principal]]:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
-from headgate.access.permissions import ScopeAction
 from headgate.channels.model import ChannelKind, Privacy
 
 # Long enough for any; a name's grammar is checked by its own type.
@@ -24,16 +23,6 @@ _CHANNEL: dict[str, Any] = {
     "upstreams": [_UPSTREAM],
     "members": [],
     "subdirs": [{"name": "noarch", "revision": 7, "revised_at": "2026-03-02T04:10:00Z"}],
-}
-_TOKEN: dict[str, Any] = {
-    "name": "ci",
-    "user": "admin",
-    "prefix": "f3Kq81LmZa",
-    "permissions": ["add", "view"],
-    "channels": ["team"],
-    "created_at": "2026-03-01T09:00:00Z",
-    "expires_at": "2026-05-30T09:00:00Z",
-    "revoked_at": None,
 }
 
 
@@ -110,26 +99,6 @@ class SyncBody(BaseModel):
 
     subdirs: list[Text] | None = Field(
         default=None, description="null: those its upstreams name, else every known one."
-    )
-
-
-class TokenBody(BaseModel):
-    """A token to create."""
-
-    model_config = _taken(
-        {"name": "laptop"}, {"name": "ci", "permissions": ["view", "add"], "channels": ["team"], "expires_days": 90}
-    )
-
-    name: Name
-    user: Name | None = Field(default=None, description="Whom it stands for; null: the caller.")
-    permissions: list[ScopeAction] | None = Field(
-        default=None, min_length=1, description="null: whatever the user may."
-    )
-    channels: list[Text] | None = Field(
-        default=None, min_length=1, max_length=1000, description="Channels, or `team/*` for all below; null: every one."
-    )
-    expires_days: int | None = Field(
-        default=90, ge=1, le=3650, description="null: it never ends; for administrators alone."
     )
 
 
@@ -218,46 +187,6 @@ class ArtifactAnswer(BaseModel):
     size_bytes: int
     created_at: datetime
     created_by: str
-
-
-class TokenAnswer(BaseModel):
-    """A token, without its text."""
-
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_TOKEN]})
-
-    name: str
-    user: str
-    prefix: str
-    permissions: list[str] | None
-    channels: list[str] | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class NewTokenAnswer(TokenAnswer):
-    """A new token, with its text."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_TOKEN | {"token": "hg-f3Kq81LmZa-…"}]})
-
-    token: str = Field(description="The text to sign in with; shown this once.")
-
-
-class MyTokenAnswer(BaseModel):
-    """What the token of a call narrows its owner to."""
-
-    name: str
-    permissions: list[str] | None
-    channels: list[str] | None
-    expires_at: datetime | None
-
-
-class MeAnswer(BaseModel):
-    """Who calls."""
-
-    name: str
-    is_administrator: bool
-    token: MyTokenAnswer | None
 
 
 class JobAnswer(BaseModel):

@@ -8,6 +8,7 @@ from headgate.channels.catalog import Catalog
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.doors.credentials import SignIn
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.service import JobService
@@ -47,6 +48,10 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Tells who calls."""
 
     @property
     def jobs(self) -> JobService:

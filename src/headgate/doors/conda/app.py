@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from headgate.access.authenticate import KEY_HEADERS, Authenticator
 from headgate.access.decisions import Decision, decide
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
@@ -21,6 +20,7 @@ from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.freshness import Freshness
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
+from headgate.doors.credentials import SignIn
 from headgate.doors.http import Head, Scope, Send, Validators, header, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.kernel.errors import NotFound, Refused
@@ -29,7 +29,6 @@ from headgate.storage.local import BlobStore
 _CONTENT_TYPES = {"json": "application/json", "zst": "application/zstd", "bz2": "application/x-bzip2"}
 _IMMUTABLE = "max-age=31536000, immutable"
 _READING = frozenset({"GET", "HEAD"})
-_KEY_HEADERS = tuple(name.encode() for name in KEY_HEADERS)
 _NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 _NO_NOTICES = b'{"notices":[]}'
 
@@ -40,7 +39,7 @@ class CondaDoor:
 
     snapshots: Snapshots
     catalog: Catalog
-    authenticator: Authenticator
+    sign_in: SignIn
     maps: Maps
     shards: ShardCache
     store: BlobStore
@@ -79,18 +78,8 @@ class CondaDoor:
             self.freshness.notice(channel, subdir)
             await self._send_index(scope, send, channel, subdir, path.document or "")
 
-    async def principal(self, scope: Scope, token: str | None) -> Principal:
-        """Who asks. Raises BadCredentials for credentials that are not good, wherever they stand."""
-        if token is not None:
-            return self.authenticator.token(token)
-        authorization = header(scope, b"authorization")
-        if authorization is not None:
-            return await self.authenticator.header(authorization)
-        key = next((key for name in _KEY_HEADERS if (key := header(scope, name)) is not None), None)
-        return self.authenticator.nobody if key is None else self.authenticator.token(key)
-
     async def _open(self, scope: Scope, path: CondaPath) -> Channel:
-        principal = await self.principal(scope, path.token)
+        principal = await self.sign_in.principal(scope, path.token)
         channel = self.catalog.find(path.channel)
         privacy = Privacy.PRIVATE if channel is None else channel.privacy
         decision = _decide(principal, path, privacy)
