@@ -30,6 +30,7 @@ class Action(StrEnum):
     JOB_RETRY = "job:retry"
     JOB_STOP = "job:stop"
     MIRROR_ADD = "mirror:add"
+    MIRROR_ASK_SYNC = "mirror:ask-sync"
     MIRROR_REMOVE = "mirror:remove"
     MIRROR_SYNC = "mirror:sync"
     ROLE_CREATE = "role:create"

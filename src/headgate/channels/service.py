@@ -165,6 +165,12 @@ class ChannelService:
             await record(connection, Action.MIRROR_REMOVE, actor, channel=name, subject=mask_url(found[0].url or ""))
             await _publish_all(connection, channel.id, "upstream removed")
 
+    async def note_wish_for_sync(self, actor: str, name: ChannelName, subdirs: Sequence[Subdir] | None) -> None:
+        """Write down that somebody asks for a sync; the job is not of this database, and comes after."""
+        async with self._database.write() as connection:
+            wanted = None if subdirs is None else sorted(subdirs)
+            await record(connection, Action.MIRROR_ASK_SYNC, actor, channel=name, subdirs=wanted)
+
     async def open_subdir(self, channel: Channel, subdir: Subdir) -> None:
         """See to it that the channel has the subdir, if only an empty one."""
         async with self._database.write() as connection:

@@ -67,6 +67,7 @@ async def sync_mirror(visit: Mirroring, services: Services, body: SyncBody | Non
     """Ask for a sync; one for the same subdirs that is waiting or running already is that one."""
     require_mirror(visit.channel)
     wanted = None if body is None or body.subdirs is None else [Subdir.parse(subdir) for subdir in body.subdirs]
+    await services.core.channels.note_wish_for_sync(visit.actor, visit.channel.name, wanted)
     job_id = await services.jobs.sync(visit.actor, visit.channel.name, wanted)
     return JobAnswer.model_validate(await services.jobs.get_job(job_id))
 

@@ -1,0 +1,135 @@
+"""No list reveals what one may not see: every GET that answers with several objects has a rule here.
+
+What bob may see is called `apple`, what he may not `zebra`; the administrator sees both.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.permissions import Permission
+from headgate.access.tokens import TokenWish
+from headgate.bootstrap import Services
+from headgate.channels.model import ChannelKind
+from headgate.channels.service import Upstream
+from headgate.conda.names import ChannelName, Subdir
+from headgate.doors.api.app import PREFIX, build_api
+from tests.http.conftest import Callers
+from tests.packages import package
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which question about the secret is refused to bob, if any, and which is answered with what."""
+
+    apple: str | None = None
+    """A question that bob may ask: the answer speaks of apples alone."""
+    zebra: str | None = None
+    """A question that is refused to him."""
+    everything: str | None = None
+    """A question whose answer to the administrator speaks of zebras; unless given, the one that is refused to bob."""
+
+
+RULES = {
+    "/access/explain": Rule(
+        "/access/explain?permission=channel:read&channel=apple",
+        "/access/explain?permission=channel:read&channel=zebra&user=zebra",
+    ),
+    "/channels": Rule("/channels", None, "/channels"),
+    "/channels/{channel}": Rule("/channels/apple-mirror", "/channels/zebra-mirror"),
+    "/channels/{channel}/artifacts": Rule("/channels/apple/artifacts", "/channels/zebra/artifacts"),
+    "/channels/{channel}/mirror": Rule("/channels/apple-mirror/mirror", "/channels/zebra-mirror/mirror"),
+    "/channels/{channel}/revisions": Rule("/channels/apple/revisions", "/channels/zebra/revisions"),
+    "/channels/{channel}/upstreams": Rule("/channels/apple-mirror/upstreams", "/channels/zebra-mirror/upstreams"),
+    "/grants": Rule(None, "/grants"),
+    "/groups": Rule(None, "/groups"),
+    "/jobs": Rule(None, "/jobs"),
+    "/roles": Rule(None, "/roles"),
+    "/tokens": Rule("/tokens", "/tokens?user=zebra", "/tokens"),
+    "/users": Rule(None, "/users"),
+}
+
+
+def resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" not in schema:
+        return schema
+    found: dict[str, Any] = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return found
+
+
+def is_list(schema: dict[str, Any], document: dict[str, Any]) -> bool:
+    """An array of objects, or an object in which there is one."""
+    inner = resolved(schema, document)
+    if inner.get("type") == "array":
+        return "$ref" in inner.get("items", {})
+    return any(is_list(one, document) for one in inner.get("properties", {}).values() if one.get("type") == "array")
+
+
+def lists(document: dict[str, Any]) -> Iterator[str]:
+    for path, methods in document["paths"].items():
+        content = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        if any(is_list(one.get("schema", {}), document) for one in content.values()):
+            yield path.removeprefix(PREFIX)
+
+
+async def fill(services: Services) -> None:
+    core = services.core
+    access = core.access
+    await access.users.create("test", "zebra")
+    await access.groups.create("test", "zebra")
+    await access.grants.create_role("test", "zebra", [Permission.AUDIT_READ])
+    await access.tokens.create("test", "bob", TokenWish("apple"))
+    await access.tokens.create("test", "zebra", TokenWish("zebra"))
+    for word in ("apple", "zebra"):
+        await core.channels.create("test", ChannelName(word), ChannelKind.HOSTED)
+        upstreams = [Upstream(f"https://{word}.example/main", [Subdir("noarch")])]
+        await core.channels.create("test", ChannelName(f"{word}-mirror"), ChannelKind.MIRROR, upstreams=upstreams)
+    for channel in ("apple", "apple-mirror"):
+        await access.grants.add_grant("test", PrincipalKind.USER, "bob", "channel-manager", Scope(channel))
+    await access.grants.add_grant("test", PrincipalKind.USER, "zebra", "downloader", Scope("zebra"))
+    await services.jobs.sync("zebra", "zebra-mirror")
+    await services.snapshots.reload()
+
+
+def test_every_list_has_a_rule_and_every_rule_a_list(services: Services) -> None:
+    assert sorted(lists(build_api(services).openapi())) == sorted(RULES)
+
+
+@pytest.mark.parametrize("path", sorted(RULES))
+async def test_list_shows_only_what_one_may_see(callers: Callers, services: Services, path: str) -> None:
+    await fill(services)
+    for word in ("apple", "zebra"):
+        filename, content = package(word)
+        uploaded = await callers.admin.post(f"/channels/{word}/artifacts?filename={filename}", content=content)
+        assert uploaded.status_code == 201, uploaded.text
+    rule = RULES[path]
+    for question in filter(None, (rule.apple, rule.zebra, rule.everything)):
+        nobody = await callers.anonymous.get(question)
+        assert nobody.status_code == 401 or nobody.json() == {"items": [], "next": None}
+        assert (await callers.adder.get(question)).json().get("items", []) == []
+    if rule.apple is not None:
+        shown = await callers.member.get(rule.apple)
+        assert shown.status_code == 200, shown.text
+        assert "zebra" not in shown.text
+        assert "apple" in shown.text or path.endswith("revisions")
+        assert shown.json().get("items") != []
+    if rule.zebra is not None:
+        assert (await callers.member.get(rule.zebra)).status_code == 403
+    whole = await callers.admin.get(rule.everything or rule.zebra or "")
+    assert whole.status_code == 200, whole.text
+    assert "zebra" in whole.text or path.endswith("revisions")
+
+
+async def test_filters_reveal_nothing_either(callers: Callers, services: Services) -> None:
+    await fill(services)
+    for query in ("user=zebra", "user=nobody"):
+        refused = await callers.member.get(f"/tokens?{query}")
+        assert (refused.status_code, refused.json()["code"]) == (403, "permission-denied")
+    assert (await callers.member.get("/tokens?name=zebra")).json()["items"] == []
+    assert [one["name"] for one in (await callers.member.get("/tokens?name=apple")).json()["items"]] == ["apple"]
+    listed = (await callers.admin.get("/grants?kind=user&principal=bob&channel=apple")).json()["items"]
+    assert [(one["principal"], one["channel"]) for one in listed] == [("bob", "apple")]
+    assert (await callers.admin.get("/tokens?is_live=false")).json()["items"] == []

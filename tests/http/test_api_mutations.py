@@ -1,0 +1,130 @@
+"""Every route that changes something: who may not changes nothing, and who may leaves audit events behind.
+
+Walks the OpenAPI document: a route that is not in a table here fails.
+"""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from headgate.bootstrap import Services
+from headgate.db import tables
+from headgate.doors.api.app import PREFIX, build_api
+from tests.http.conftest import PASSWORD, Callers
+from tests.http.test_api_access import FILE, ROUTES, fill, generic
+from tests.packages import package
+
+OTHER_PASSWORD = "quite another passphrase"
+CHANGES: dict[str, tuple[str, object]] = {
+    generic(route): (route, body) for route, _, body in ROUTES if not route.startswith("GET") and "jobs" not in route
+} | {
+    "POST /channels/{channel}/artifacts": ("POST /channels/team/artifacts?filename=other-1.0-0.conda", b""),
+    "POST /jobs/{job_id}/retry": ("POST /jobs/{job}/retry", None),
+    "POST /jobs/{job_id}/stop": ("POST /jobs/{job}/stop", None),
+    "POST /me/password": ("POST /me/password", {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}),
+    "POST /tokens": ("POST /tokens", {"name": "new"}),
+}
+# A member may do these with what is their own.
+OWN = {"POST /me/password", "POST /tokens"}
+UPLOAD = "POST /channels/{channel}/artifacts"
+# What is written for the machine's sake, or on the way to a refusal.
+UNWATCHED = {"epoch", "idempotency", "blob", "audit_event"}
+
+
+async def prepared(callers: Callers, services: Services, route: str) -> tuple[str, str, dict[str, Any]]:
+    """Something of each kind to change; the method, the path and what httpx sends."""
+    filename, content = package()
+    await callers.admin.post("/channels/team/artifacts", params={"filename": filename}, content=content)
+    await fill(services)
+    if route.endswith("unyank"):
+        await callers.admin.post(f"/channels/team/artifacts/{FILE}/yank")
+    job = await services.jobs.sync("test", "outer/world")
+    if route.endswith("retry"):
+        await services.jobs.stop("test", job)
+    asked, body = CHANGES[route]
+    method, path = asked.replace("{job}", job).split(" ")
+    content = package("other")[1]
+    return method, path, {"content": content} if body == b"" else {"json": body}
+
+
+async def state(services: Services) -> str:
+    """Every row of what may be changed."""
+    async with services.core.database.read() as connection:
+        rows = {
+            table.name: [tuple(row) for row in await connection.execute(select(table))]
+            for table in tables.metadata.sorted_tables
+            if table.name not in UNWATCHED
+        }
+    return json.dumps(rows, default=str, sort_keys=True)
+
+
+async def events(services: Services) -> int:
+    async with services.core.database.read() as connection:
+        found: int = (await connection.execute(select(func.count()).select_from(tables.audit_event))).scalar_one()
+    return found
+
+
+async def refuse_events(services: Services) -> None:
+    """From now on the database takes no audit event."""
+    statements = ["CREATE TRIGGER no_events BEFORE INSERT ON audit_event BEGIN SELECT RAISE(ABORT, 'no events'); END"]
+    if not services.core.database.is_sqlite:
+        statements = [
+            "CREATE FUNCTION no_events() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+            "CREATE TRIGGER no_events BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION no_events()",
+        ]
+    async with services.core.database.write() as connection:
+        for statement in statements:
+            await connection.exec_driver_sql(statement)
+
+
+def test_every_route_that_changes_something_is_listed_here(services: Services) -> None:
+    paths = build_api(services).openapi()["paths"]
+    known = {
+        f"{method.upper()} {path.removeprefix(PREFIX)}"
+        for path, methods in paths.items()
+        for method in methods
+        if method != "get"
+    }
+    assert set(CHANGES) == known
+
+
+@pytest.mark.parametrize("route", sorted(CHANGES))
+async def test_who_may_not_changes_nothing(
+    callers: Callers, services: Services, hosted: str, mirror: str, route: str
+) -> None:
+    method, path, sent = await prepared(callers, services, route)
+    refused: list[tuple[httpx.AsyncClient, int]] = [(callers.anonymous, 401), (callers.viewer, 403)]
+    refused += [] if route == UPLOAD else [(callers.adder, 403)]
+    refused += [] if route in OWN else [(callers.member, 403)]
+    before, count = await state(services), await events(services)
+    for caller, status in refused:
+        answer = await caller.request(method, path, **sent)
+        assert answer.status_code == status, answer.text
+        assert answer.json()["code"] == ("credentials-needed" if status == 401 else "permission-denied")
+    assert (await state(services), await events(services)) == (before, count)
+
+
+@pytest.mark.parametrize("route", sorted(CHANGES))
+async def test_who_may_leaves_an_audit_event(
+    callers: Callers, services: Services, hosted: str, mirror: str, route: str
+) -> None:
+    method, path, sent = await prepared(callers, services, route)
+    count = await events(services)
+    answer = await callers.admin.request(method, path, **sent)
+    assert answer.is_success, answer.text
+    assert await events(services) > count
+
+
+@pytest.mark.parametrize("route", sorted(CHANGES))
+async def test_nothing_changes_without_its_audit_event(
+    callers: Callers, services: Services, hosted: str, mirror: str, route: str
+) -> None:
+    method, path, sent = await prepared(callers, services, route)
+    before = await state(services)
+    await refuse_events(services)
+    answer = await callers.admin.request(method, path, **sent)
+    assert answer.status_code in {409, 500}, answer.text  # to SQLite, a trigger's no is a broken constraint
+    assert await state(services) == before
