@@ -15,15 +15,16 @@ from typing import Any
 import zstandard
 
 from bench.timing import Clock, reset_peak, status_bytes
-from headgate.bootstrap import build_core, open_outgoing, open_place
+from headgate.bootstrap import build_core, open_place, open_routes
 from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER, Renderer
 from headgate.conda.names import Subdir
 from headgate.conda.repodata import split_repodata
 from headgate.intake.budget import MemoryBudget
+from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import sync_subdir
 from headgate.intake.upstream import UpstreamReader
-from headgate.jobs.progress import JobProgress
+from headgate.jobs.progress import Amount, JobProgress
 from headgate.kernel.memory import relax_collector
 from headgate.logs import set_up_logs
 
@@ -32,25 +33,32 @@ _DOCUMENT_BYTES = 640 << 20  # as the jobs worker has it
 
 async def _headgate(data: Path, channel_name: str, subdir: Subdir) -> dict[str, Any]:
     place = open_place(data)
-    core, outgoing = build_core(place), open_outgoing(place.settings)
+    core, routes = build_core(place), open_routes(place)
     async with core.database.read() as connection:
         channel = next(one for one in await read_channels(connection) if one.name == channel_name)
     source = channel.sources[0]
     progress = JobProgress(core.database, "bench")
 
     async def report(step: str, done: int, total: int) -> None:
-        await progress.report(subdir, step, done, total)
+        await progress.report(subdir, step, Amount(done), Amount(total))
 
     with Clock.measured() as syncing:
         budget = MemoryBudget(_DOCUMENT_BYTES)
-        reader = UpstreamReader(outgoing, source.url or "", subdir, place.folder.scratch, concurrency=64, budget=budget)
+        route = routes.of(source)
+        reader = MirrorReader(
+            [
+                UpstreamReader(route.outgoing, url, subdir, place.folder.scratch, concurrency=64, budget=budget)
+                for url in route.urls
+            ],
+            route.keep_base,
+        )
         outcome = await sync_subdir(core.database, channel, source, subdir, reader, report)
     sync_peak = status_bytes("VmHWM")
     reset_peak()
     with Clock.measured() as rendering:
         # jobs are asked for in plain JSON values
         await Renderer(core.database, core.store).render(channel_name, str(subdir), EAGER)
-    await outgoing.close()
+    await routes.close()
     await core.database.close()
     return {
         "changed": outcome.changed,

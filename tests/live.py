@@ -33,7 +33,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def headgate(
-    *words: str | Path, env: Mapping[str, str] | None = None, timeout: float = 90
+    *words: str | Path, env: Mapping[str, str] | None = None, timeout: float = 90, stdin: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
     return subprocess.run(
@@ -41,7 +41,8 @@ def headgate(
         capture_output=True,
         check=False,
         env=dict(env or environment()),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        input=stdin,
         text=True,
         timeout=timeout,
     )

@@ -1,5 +1,6 @@
 """Upstream channels for tests: folders of tiny packages, served over HTTP by this process or by nginx."""
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -68,11 +69,14 @@ def record_of(subdir: str, filename: str, body: bytes, **more: Any) -> dict[str,
 
 
 class FolderServer:
-    """A folder over HTTP, from a thread of this process; `paths` lists what was asked for."""
+    """A folder over HTTP, from a thread of this process; `paths` lists what was asked for.
 
-    def __init__(self, root: Path) -> None:
+    With a pause, package files take that long to begin.
+    """
+
+    def __init__(self, root: Path, *, pause_s: float = 0) -> None:
         self.paths: list[str] = []
-        handler = partial(_Handler, self.paths, directory=str(root))
+        handler = partial(_Handler, self.paths, pause_s, directory=str(root))
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -90,9 +94,16 @@ class FolderServer:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    def __init__(self, paths: list[str], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, paths: list[str], pause_s: float, *args: Any, **kwargs: Any) -> None:
         self._paths = paths
+        self._pause_s = pause_s
         super().__init__(*args, **kwargs)
+
+    def do_GET(self) -> None:
+        if self.path.endswith((".conda", ".tar.bz2")):
+            time.sleep(self._pause_s)
+        with contextlib.suppress(ConnectionError):  # whoever asked was killed
+            super().do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name is the library's
         self._paths.append(f"{self.command} {self.path}")

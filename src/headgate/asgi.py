@@ -19,7 +19,6 @@ from headgate.bootstrap import Services, build_services, open_place
 from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor, public_url
 from headgate.doors.conda.artifacts import ArtifactDoor
-from headgate.doors.conda.freshness import Freshness
 from headgate.doors.http import Receive, Scope, Send, finish, start
 from headgate.doors.metrics import REQUESTS, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
@@ -157,14 +156,7 @@ def build_conda_door(services: Services) -> CondaDoor:
         shards=services.shards,
         store=services.core.store,
         channels=services.core.channels,
-        freshness=Freshness(
-            services.catalog,
-            services.snapshots,
-            services.core.channels,
-            services.jobs,
-            recheck_s=settings.upstream.recheck_minutes * 60,
-            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
-        ),
+        freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
         index_max_age_s=settings.server.index_max_age_seconds,
         public_url=settings.server.public_url,

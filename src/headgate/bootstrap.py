@@ -5,34 +5,54 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
+from headgate.access.ldap.signin import LdapSignIn
+from headgate.access.ldap.store import TOPIC as LDAP
+from headgate.access.ldap.store import LdapDirectories
 from headgate.access.passwords import PasswordRules
 from headgate.access.rounds import Rounds
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessRules, AccessService
 from headgate.access.uses import TokenUses
+from headgate.approvals.candidates import Reader
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
+from headgate.channels import authorities
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.mirrors import PURPOSE
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
-from headgate.doors.credentials import Proxies, SignIn
-from headgate.http.client import Outgoing
+from headgate.doors.credentials import ProxyRanges, SignIn
+from headgate.http.breakers import Breakers
+from headgate.http.network import DIRECT, Network
+from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -59,13 +79,34 @@ def open_place(root: Path) -> Place:
     return Place(folder, settings, url, url)
 
 
-def open_outgoing(settings: Settings) -> Outgoing:
-    """The client for outgoing requests."""
-    return Outgoing(
-        file_roots=settings.upstream.file_roots,
+def network_of(settings: Settings, environment: Mapping[str, str]) -> Network:
+    """How requests leave unless a mirror says otherwise."""
+    chosen = settings.network
+    if chosen.proxy is None:
+        proxies = Proxies.of_environment(environment)
+    elif chosen.proxy == DIRECT:
+        proxies = Proxies()
+    else:
+        proxies = Proxies(chosen.proxy, chosen.proxy, chosen.no_proxy)
+    return Network(
+        proxies=proxies,
         connect_timeout_s=settings.upstream.connect_timeout_seconds,
         stall_timeout_s=settings.upstream.stall_timeout_seconds,
+        retries=chosen.retries,
+        connections=chosen.connections,
     )
+
+
+def open_sealer(place: Place) -> Sealer:
+    """What keeps the secrets of mirrors unreadable at rest."""
+    return Sealer(load_secret(place.folder.secret), PURPOSE)
+
+
+def open_routes(place: Place) -> Routes:
+    """The ways to the mirrors."""
+    settings = place.settings
+    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +117,28 @@ class Core:
     database: Database
     store: BlobStore
     channels: ChannelService
+    mirrors: MirrorService
+    authorities: AuthorityService
     access: AccessService
+    ldap: LdapService
 
 
 def build_core(place: Place) -> Core:
     """The services that only need the data folder."""
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
+    sealer = open_sealer(place)
     rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
-    access = AccessService(database, secret, rules)
-    return Core(place, database, BlobStore(place.folder), ChannelService(database), access)
+    return Core(
+        place=place,
+        database=database,
+        store=BlobStore(place.folder),
+        channels=ChannelService(database, sealer),
+        mirrors=MirrorService(database, sealer),
+        authorities=AuthorityService(database),
+        access=AccessService(database, secret, rules),
+        ldap=LdapService(database, secret),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -109,16 +162,21 @@ class Services:
     authenticator: Authenticator
     sign_in: SignIn
     rounds: Rounds
+    ldap: LdapClient
+    ldap_examiner: LdapExaminer
     maps: Maps
     shards: ShardCache
     jobs: JobService
     hosted: HostedWriter
     uploads: Uploads
-    outgoing: Outgoing
+    routes: Routes
     flights: Flights
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    freshness: Freshness
+    planner: Planner
+    promotions: PromotionService
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -129,8 +187,9 @@ class Services:
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
+        self.ldap.close()
         await self.flights.close()
-        await self.outgoing.close()
+        await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
         await self.watch.close()
@@ -144,13 +203,14 @@ def build_services(place: Place) -> Services:
     watch = watch_of(database)
     snapshots, catalog = Snapshots(database, watch), Catalog()
     uses = TokenUses(database)
-    authenticator = Authenticator(load_secret(place.folder.secret), uses.noted)
     snapshots.follow(TOPIC, catalog.load)
-    snapshots.follow("access", authenticator.load)
+    ldap = LdapClient(load_secret(place.folder.secret))
+    authenticator = _build_authenticator(place, snapshots, uses, ldap)
     maps, shards = Maps(database), ShardCache(database)
-    outgoing = open_outgoing(settings)
-    flights = Flights(outgoing, store, Landing(database, store))
-    upstream = FromUpstream(database, flights, outgoing)
+    routes = open_routes(place)
+    snapshots.follow(authorities.TOPIC, routes.load)
+    flights = Flights(store, Landing(database, store))
+    upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
     limits = ArchiveLimits(
         max_bytes=settings.upload.max_bytes,
@@ -158,6 +218,7 @@ def build_services(place: Place) -> Services:
         max_members=settings.upload.max_members,
         max_ratio=settings.upload.max_ratio,
     )
+    jobs = JobService(open_client(place.jobs_url), database)
     return Services(
         core=core,
         watch=watch,
@@ -166,18 +227,41 @@ def build_services(place: Place) -> Services:
         authenticator=authenticator,
         sign_in=SignIn(
             authenticator,
-            Proxies(settings.server.trusted_proxies),
+            ProxyRanges(settings.server.trusted_proxies),
             is_taking_query_keys=settings.access.accept_key_in_query,
         ),
         rounds=Rounds(uses, authenticator.failures),
+        ldap=ldap,
+        ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
         shards=shards,
-        jobs=JobService(open_client(place.jobs_url), database),
+        jobs=jobs,
         hosted=hosted,
         uploads=Uploads(store, hosted, limits),
-        outgoing=outgoing,
+        routes=routes,
         flights=flights,
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        freshness=Freshness(
+            catalog,
+            snapshots,
+            core.channels,
+            jobs,
+            recheck_s=settings.upstream.recheck_minutes * 60,
+            first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
+        ),
+        planner=Planner(database, Reader(maps, shards)),
+        promotions=PromotionService(database, store),
     )
+
+
+def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ldap: LdapClient) -> Authenticator:
+    """Passwords of ours first, then the directories in their order."""
+    authenticator = Authenticator(load_secret(place.folder.secret), uses.noted)
+    directories = LdapDirectories()
+    remember_s = place.settings.ldap.remember_minutes * 60
+    authenticator.ask_also(LdapSignIn(directories, ldap, ArrivalService(uses.database), snapshots.reload, remember_s))
+    snapshots.follow(LDAP, directories.load)
+    snapshots.follow("access", authenticator.load)
+    return authenticator

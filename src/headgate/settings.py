@@ -14,12 +14,21 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
 PREFIX = "HEADGATE_"
 # Read by the command line, by tests and by scripts; not settings of the server.
 OTHER_VARIABLES = frozenset(
-    {"HEADGATE_DATA", "HEADGATE_URL", "HEADGATE_TOKEN", "HEADGATE_ADMIN_PASSWORD", "HEADGATE_SHARED", "HEADGATE_VENV"}
+    {
+        "HEADGATE_DATA",
+        "HEADGATE_URL",
+        "HEADGATE_TOKEN",
+        "HEADGATE_ADMIN_PASSWORD",
+        "HEADGATE_SHARED",
+        "HEADGATE_VENV",
+        "HEADGATE_MITMDUMP",
+    }
 )
 
 
@@ -105,6 +114,32 @@ class UpstreamSettings(_Section):
     )
 
 
+def _proxy(proxy: str) -> str:
+    try:
+        check_proxy(proxy)
+    except Invalid as error:
+        raise ValueError(error.message) from error
+    return proxy
+
+
+class NetworkSettings(_Section):
+    """How requests to upstreams leave, unless a mirror says otherwise."""
+
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(
+        default=None,
+        description="http://user:password@host:port, or `direct`; without it, HTTP_PROXY, HTTPS_PROXY and NO_PROXY count.",
+    )
+    no_proxy: tuple[str, ...] = Field(
+        default=(), description="Hosts, .suffixes, addresses and CIDR blocks that are reached without `proxy`."
+    )
+    retries: int = Field(default=2, ge=0, le=10, description="Of a request that met a failure which may pass.")
+    connections: int = Field(default=100, ge=1, le=1000, description="Requests open at once, per process.")
+    failures_before_rest: int = Field(
+        default=8, ge=1, description="Requests in a row without an answer after which a host is left alone."
+    )
+    rest_seconds: float = Field(default=10, gt=0, description="How long it is left alone.")
+
+
 class UploadSettings(_Section):
     """Limits of an upload."""
 
@@ -122,6 +157,22 @@ class UpkeepSettings(_Section):
     )
     blob_age_hours: int = Field(default=24, ge=1, description="How long bytes stay that nothing lists.")
     interval_hours: int = Field(default=24, ge=1, description="Time between two clean-ups.")
+
+
+class LdapSettings(_Section):
+    """How directories are followed; the directories themselves are in the database."""
+
+    sync_minutes: float = Field(default=60, gt=0, description="Time between two looks at who is in a directory.")
+    remember_minutes: float = Field(
+        default=5, ge=0, le=60, description="How long a good password is not asked for at its directory again."
+    )
+
+
+class JobsSettings(_Section):
+    """Who runs jobs, and how long they are remembered."""
+
+    workers: int = Field(default=1, ge=0, le=16, description="Jobs workers that `headgate serve` runs.")
+    history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
 
 
 class LogSettings(_Section):
@@ -148,8 +199,11 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     access: AccessSettings = AccessSettings()
     upstream: UpstreamSettings = UpstreamSettings()
+    network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
+    ldap: LdapSettings = LdapSettings()
+    jobs: JobsSettings = JobsSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -1,56 +1,72 @@
-"""The process that runs jobs: `python -m headgate.worker DATA`. Ends at SIGTERM, or when its standard input closes."""
+"""A process that runs jobs. Ends at SIGTERM; as `python -m headgate.worker DATA` also when its standard input closes."""
 
 import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 
-from headgate.bootstrap import Place, build_core, open_outgoing, open_place
+from headgate.access.ldap.client import LdapClient
+from headgate.access.ldap.sync import LdapSync
+from headgate.access.secrets import load_secret
+from headgate.bootstrap import Place, build_core, open_place, open_routes
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
-from headgate.jobs.runner import UpkeepPlan, WorkerParts, run_worker
+from headgate.jobs.parts import WorkerParts
+from headgate.jobs.requests import UpkeepRequest
+from headgate.jobs.runner import UpkeepPlan, run_worker
 from headgate.jobs.service import JobService
 from headgate.kernel.memory import relax_collector
 from headgate.logs import set_up_logs
 
-_EXECUTOR = "worker-0"
 
-
-async def work(place: Place) -> None:
-    """Run jobs of this data folder until told to stop."""
+async def work(place: Place, *, has_parent: bool) -> None:
+    """Run jobs of this data folder until told to stop; with a parent, until that ends."""
     core = build_core(place)
-    outgoing = open_outgoing(place.settings)
+    routes = open_routes(place)
     watch = watch_of(core.database)
     jobs = JobService(open_client(place.jobs_url), core.database)
     upkeep = place.settings.upkeep
-    plan = UpkeepPlan(upkeep.interval_hours * 3600, upkeep.shard_age_days, upkeep.blob_age_hours)
+    request = UpkeepRequest(
+        shard_age_days=upkeep.shard_age_days,
+        blob_age_hours=upkeep.blob_age_hours,
+        history_days=place.settings.jobs.history_days,
+    )
+    plan = UpkeepPlan(upkeep.interval_hours * 3600, request, timedelta(minutes=place.settings.ldap.sync_minutes))
+    ldap = LdapClient(load_secret(place.folder.secret))
     stop = asyncio.Event()
-    _stop_on(stop)
+    _stop_on(stop, has_parent=has_parent)
     try:
-        parts = WorkerParts(core.database, watch, core.store, outgoing, jobs)
-        await run_worker(place.jobs_url, _EXECUTOR, parts, plan, stop)
+        parts = WorkerParts(core.database, watch, core.store, routes, jobs, LdapSync(core.database, ldap))
+        await run_worker(place.jobs_url, parts, plan, stop)
     finally:
+        ldap.close()
         jobs.close()
-        await outgoing.close()
+        await routes.close()
         await watch.close()
         await core.database.close()
 
 
-def _stop_on(stop: asyncio.Event) -> None:
+def _stop_on(stop: asyncio.Event, *, has_parent: bool) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    # The parent holds the other end of our standard input: it closes with the parent, however that ends.
-    loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else stop.set())
+    if has_parent:
+        # The parent holds the other end of our standard input: it closes with the parent, however that ends.
+        loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else stop.set())
+
+
+def run(place: Place, *, has_parent: bool) -> None:
+    """Work until told to stop."""
+    set_up_logs(place.settings.log.level, place.settings.log.format)
+    relax_collector()
+    asyncio.run(work(place, has_parent=has_parent))
 
 
 def main() -> None:
-    """The entry of the process."""
-    place = open_place(Path(sys.argv[1]))
-    set_up_logs(place.settings.log.level, place.settings.log.format)
-    relax_collector()
-    asyncio.run(work(place))
+    """The entry of a process that `headgate serve` started."""
+    run(open_place(Path(sys.argv[1])), has_parent=True)
 
 
 if __name__ == "__main__":

@@ -127,19 +127,41 @@ def test_sync_that_fails_ends_with_1_and_says_why(server: LiveServer, upstream: 
     assert [one["failure"] is not None for one in server.json("mirror", "status", "broken")] == [True]
 
 
-def test_upstreams_are_added_and_removed(server: LiveServer) -> None:
+def test_mirrors_are_added_and_removed(server: LiveServer) -> None:
     first, second = "https://user:secret@one.invalid/main", "https://two.invalid/main"
-    made = server.run("mirror", "add", "several", first)
+    made = server.run("mirror", "add", "several", first, "--no-sync")
     assert made.returncode == 0, made.stderr
     assert "secret" not in made.stdout
-    again = server.json("mirror", "add", "several", second)
-    assert [one["url"].endswith("invalid/main") for one in again["upstreams"]] == [True, True]
+    again = server.json("mirror", "add", "several", second, "--no-sync")
+    assert (again["name"], again["urls"], again["job"]) == ("main-2", [second], None)
     unclear = server.run("mirror", "remove", "several")
     assert unclear.returncode == 1
-    assert "2 upstreams" in unclear.stderr
-    assert server.run("mirror", "remove", "several", "--url", first).returncode == 0
+    assert "2 mirrors" in unclear.stderr
+    assert server.run("mirror", "remove", "several", "main").returncode == 0
     assert server.run("mirror", "remove", "several").returncode == 0
-    assert server.json("channel", "show", "several")["upstreams"] == []
+    assert server.json("channel", "show", "several")["mirrors"] == []
+
+
+def test_mirror_keeps_its_proxy_and_its_secrets_whatever_else_is_changed(server: LiveServer) -> None:
+    url, proxy = "https://user:s3cret@kept.invalid/main", "http://me:pr0xy@proxy.invalid:3128"
+    added = server.json("mirror", "add", "kept", url, "--proxy", proxy, "--name", "outer", "--no-sync")
+    assert added["settings"]["network"]["proxy"] == "http://•••@proxy.invalid:3128"
+    changed = server.json("mirror", "set", "kept", "outer", "--subdir", "noarch", "--retries", "4")
+    assert changed["urls"] == ["https://•••@kept.invalid/main"]
+    network = server.json("mirror", "show", "kept", "outer")["settings"]["network"]
+    assert (network["proxy"], network["retries"]) == ("http://•••@proxy.invalid:3128", 4)
+    cleared = server.json("mirror", "set", "kept", "outer", "--proxy", "")
+    assert (cleared["settings"]["network"]["proxy"], cleared["subdirs"]) == (None, ["noarch"])
+
+
+def test_secret_can_be_given_where_no_list_of_processes_shows_it(server: LiveServer) -> None:
+    server.json("mirror", "add", "quiet", "https://quiet.invalid/main", "--no-sync")
+    done = headgate(
+        "mirror", "set", "quiet", "main", "--proxy", "-", "--json",
+        env=server.env, stdin="http://me:pr0xy@proxy.invalid:3128\n",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["settings"]["network"]["proxy"] == "http://•••@proxy.invalid:3128"
 
 
 def test_upload_tries_all_and_names_the_refused(server: LiveServer, packages: list[Path], tmp_path: Path) -> None:

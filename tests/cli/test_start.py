@@ -143,7 +143,7 @@ def test_doctor_finds_a_fresh_folder_healthy(data: Path) -> None:
         "database": "ok",
         "jobs database": "ok",
         "clock": "ok",
-        "upstream of unapproved-conda": "ok",
+        "mirror main of unapproved-conda": "ok",
     }
     assert report["healthy"] is (done.returncode == 0)
 

@@ -46,7 +46,7 @@ class Caller:
     def follow(self, channel: str, url: str) -> None:
         """Make a public mirror of an upstream's noarch."""
         wanted = {"name": channel, "kind": "mirror", "privacy": "public"}
-        made = self.api("POST", "channels", wanted | {"upstreams": [{"url": url, "subdirs": ["noarch"]}]})
+        made = self.api("POST", "channels", wanted | {"mirrors": [{"urls": [url], "subdirs": ["noarch"]}]})
         assert made.status == 201, made.body
 
     def start_sync(self, channel: str) -> str:

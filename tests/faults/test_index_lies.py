@@ -76,7 +76,7 @@ def index_of(caller: Caller, channel: str) -> tuple[bytes, ...]:
 
 def failure(caller: Caller, channel: str) -> str | None:
     """The sentence that the mirror's state gives."""
-    [followed] = caller.api("GET", f"channels/{channel}/mirror").json()["upstreams"]
+    [followed] = caller.api("GET", f"channels/{channel}/mirror").json()["mirrors"]
     [subdir] = followed["status"]
     sentence: str | None = subdir["failure"]
     return sentence

@@ -16,6 +16,7 @@ import zstandard
 from headgate.conda.names import Subdir
 from headgate.conda.shards import Shard, encode_index, encode_shard
 from headgate.http.client import Outgoing
+from headgate.http.network import Network
 from headgate.intake.upstream import ShardedListing, UpstreamReader
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable
 from tests.unit.http.servers import Handler, Talk, content, drips, says, serve, talk
@@ -30,7 +31,7 @@ DOCUMENT = json.dumps({"info": {"subdir": "noarch"}, "packages": {"a-1-0.tar.bz2
 
 @pytest.fixture
 async def outgoing() -> AsyncIterator[Outgoing]:
-    client = Outgoing(connect_timeout_s=5, stall_timeout_s=2)
+    client = Outgoing(Network(connect_timeout_s=5, stall_timeout_s=2))
     yield client
     await client.close()
 

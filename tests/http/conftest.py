@@ -76,7 +76,7 @@ async def mirror(callers: Callers) -> str:
     body = {
         "name": "outer/world",
         "kind": "mirror",
-        "upstreams": [{"url": "https://me:secret@conda.example/main", "subdirs": ["noarch"]}],
+        "mirrors": [{"urls": ["https://me:secret@conda.example/main"], "subdirs": ["noarch"]}],
     }
     created = await callers.admin.post("/channels", json=body)
     assert created.status_code == 201, created.text

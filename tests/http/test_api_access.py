@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.bootstrap import Services
 from headgate.doors.api.app import PREFIX, build_api
+from tests.certificates import certificate_pem
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -26,9 +28,20 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /channels/team/revisions", 200, None),
     ("GET /channels/team/patches/noarch", 200, None),
     ("PUT /channels/team/patches/noarch", 200, {"remove": []}),
-    ("GET /channels/outer/world/upstreams", 200, None),
-    ("POST /channels/outer/world/upstreams", 201, {"url": "https://other.example/x"}),
-    ("DELETE /channels/outer/world/upstreams", 204, None),
+    ("GET /channels/outer/world/mirrors", 200, None),
+    ("POST /channels/outer/world/mirrors", 201, {"urls": ["https://other.example/x"]}),
+    ("GET /channels/outer/world/mirrors/main", 200, None),
+    ("PUT /channels/outer/world/mirrors/main", 200, {"urls": ["https://other.example/x"]}),
+    ("PATCH /channels/outer/world/mirrors/main", 200, {"subdirs": ["noarch"]}),
+    ("DELETE /channels/outer/world/mirrors/main", 204, None),
+    ("POST /channels/outer/world/mirrors/main/test", 200, None),
+    ("GET /network", 200, None),
+    ("GET /ca", 200, None),
+    ("POST /ca", 201, {"name": "corporate", "certificates": certificate_pem()}),
+    ("DELETE /ca/spare", 204, None),
+    ("POST /channels/outer/world/mirrors/main/filters/dry-run", 200, {"exclude_specs": ["numpy"]}),
+    ("GET /channels/outer/world/mirrors/main/filtered", 200, None),
+    ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
@@ -50,19 +63,35 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /grants", 200, None),
     ("POST /grants", 201, {"kind": "user", "principal": "bob", "role": "publisher", "channel": "team"}),
     ("DELETE /grants/1", 204, None),
+    ("GET /ldap-directories", 200, None),
+    ("POST /ldap-directories", 201, {"name": "branch", "urls": ["ldaps://branch.example"], "user_base": "dc=x"}),
+    ("GET /ldap-directories/corp", 200, None),
+    ("PATCH /ldap-directories/corp", 200, {"page_size": 50}),
+    ("PUT /ldap-directories/corp", 200, {"urls": ["ldaps://other.example"], "user_base": "dc=x"}),
+    ("DELETE /ldap-directories/corp", 204, None),
+    ("POST /ldap-directories/corp/sync", 202, {"force": False}),
+    ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
+    ("GET /jobs/none/log", 404, None),
+    ("POST /jobs/none/pause", 404, None),
+    ("POST /jobs/none/resume", 404, None),
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
-# Open to more than those who manage; tested by themselves below, in test_api_principals.py or test_api_uploads.py.
+# Open to more than those who manage; tested by themselves below, in test_api_mutations.py or test_api_lists.py.
 OTHERS = {
     "GET /access/explain",
     "GET /channels",
     "GET /me",
+    "GET /promotions",
+    "GET /promotions/{id}",
     "GET /tokens",
     "POST /me/password",
     "POST /channels/{channel}/artifacts",
+    "POST /promotions",
+    "POST /promotions/preview",
+    "POST /promotions/{id}/undo",
     "POST /tokens",
 }
 
@@ -74,6 +103,7 @@ def generic(route: str) -> str:
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
+        .replace("mirrors/main", "mirrors/{name}")
         .replace("ada/viewer", "{user}/{name}")
         .replace("members/user/bob", "members/{kind}/{member}")
         .replace("members/user/ada", "members/{kind}/{member}")
@@ -81,6 +111,7 @@ def generic(route: str) -> str:
         .replace("tokens/2", "tokens/{id}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
+        .replace("corp", "{name}")
         .replace("grants/1", "grants/{id}")
         .replace("none", "{job_id}")
     )
@@ -91,8 +122,13 @@ async def fill(services: Services) -> None:
     access = services.core.access
     await access.groups.create("test", "Developers")
     await access.groups.add("test", "Developers", user="ada")
+    spare = certificate_pem().encode()
+    await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
+    # Nobody listens there, so a test of it fails at once.
+    values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
+    await services.core.ldap.add("test", "corp", LdapChange(values))
     await services.snapshots.reload()
 
 

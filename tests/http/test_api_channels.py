@@ -7,7 +7,7 @@ import pytest
 
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelSettings
-from headgate.doors.api.models import SettingsBody
+from headgate.doors.api.models_channels import SettingsBody
 from tests.http.conftest import Callers
 from tests.packages import package
 
@@ -40,15 +40,16 @@ async def test_created_channel_is_there_at_once(callers: Callers) -> None:
     assert [one["name"] for one in shown.json()["subdirs"]] == ["noarch"]
 
 
-async def test_mirror_comes_with_its_upstreams_and_hides_their_secrets(callers: Callers, mirror: str) -> None:
-    expected = [{"url": HIDDEN_URL, "subdirs": ["noarch"]}]
-    assert (await callers.admin.get(f"/channels/{mirror}")).json()["upstreams"] == expected
-    assert (await callers.admin.get(f"/channels/{mirror}/upstreams")).json() == {"items": expected, "next": None}
+async def test_channel_comes_with_its_mirrors_and_hides_their_secrets(callers: Callers, mirror: str) -> None:
+    expected = {"name": "main", "urls": [HIDDEN_URL], "subdirs": ["noarch"]}
+    assert (await callers.admin.get(f"/channels/{mirror}")).json()["mirrors"] == [expected]
+    listed = (await callers.admin.get(f"/channels/{mirror}/mirrors")).json()
+    assert (listed["next"], [one | expected for one in listed["items"]]) == (None, listed["items"])
 
 
-async def test_mirror_with_a_bad_upstream_is_not_created_at_all(callers: Callers) -> None:
-    upstreams = [{"url": "https://conda.example/main"}, {"url": "ftp://conda.example"}]
-    body = {"name": "outer", "kind": "mirror", "upstreams": upstreams}
+async def test_channel_with_a_bad_mirror_is_not_created_at_all(callers: Callers) -> None:
+    mirrors = [{"urls": ["https://conda.example/main"]}, {"urls": ["ftp://conda.example"]}]
+    body = {"name": "outer", "kind": "mirror", "mirrors": mirrors}
     refused = await callers.admin.post("/channels", json=body)
     assert (refused.status_code, refused.json()["code"]) == (422, "url-invalid")
     assert (await callers.admin.get("/channels/outer")).status_code == 404
@@ -62,10 +63,11 @@ async def test_mirror_with_a_bad_upstream_is_not_created_at_all(callers: Callers
         ({"name": "x/../y", "kind": "hosted"}, 422, "channel-name-invalid"),
         ({"name": "x/sync", "kind": "hosted"}, 422, "channel-name-invalid"),
         ({"name": "x/artifacts/y", "kind": "hosted"}, 422, "channel-name-invalid"),
+        ({"name": "mirrors/y", "kind": "hosted"}, 422, "channel-name-invalid"),
         ({"name": "x", "kind": "virtual"}, 422, "members-misplaced"),
         ({"name": "x", "kind": "virtual", "members": ["none"]}, 404, "channel-unknown"),
         ({"name": "x", "kind": "hosted", "members": ["team"]}, 422, "members-misplaced"),
-        ({"name": "x", "kind": "hosted", "upstreams": [{"url": "https://a/b"}]}, 422, "upstreams-misplaced"),
+        ({"name": "x", "kind": "hosted", "mirrors": [{"urls": ["https://a/b"]}]}, 422, "mirrors-misplaced"),
         ({"name": "x", "kind": "lake"}, 422, "request-invalid"),
         ({"name": "x"}, 422, "request-invalid"),
         ({"name": "x", "kind": "hosted", "colour": "red"}, 422, "request-invalid"),
@@ -146,23 +148,17 @@ async def test_artifacts_and_revisions_come_in_pages(callers: Callers, hosted: s
     assert nothing.json() == {"items": [], "next": None}
 
 
-async def test_upstreams_are_added_and_removed(callers: Callers, mirror: str) -> None:
-    path = f"/channels/{mirror}/upstreams"
-    added = await callers.admin.post(path, json={"url": "https://other.example/x"})
-    assert [one["url"] for one in added.json()["upstreams"]] == [HIDDEN_URL, "https://other.example/x"]
-    again = await callers.admin.post(path, json={"url": "https://other.example/x"})
-    assert (again.status_code, again.json()["code"]) == (409, "upstream-exists")
-    which = await callers.admin.delete(path)
-    assert (which.status_code, which.json()["code"]) == (409, "upstream-ambiguous")
-    assert (await callers.admin.delete(path, params={"url": HIDDEN_URL})).status_code == 204
-    assert (await callers.admin.delete(path)).status_code == 204
-    assert (await callers.admin.delete(path)).status_code == 404
-
-
 async def test_mirror_says_how_it_stands(callers: Callers, mirror: str, hosted: str) -> None:
     shown = await callers.admin.get(f"/channels/{mirror}/mirror")
-    expected = {"channel": mirror, "upstreams": [{"url": HIDDEN_URL, "subdirs": ["noarch"], "status": []}]}
-    assert shown.json() == expected
+    standing = {
+        "name": "main",
+        "urls": [HIDDEN_URL],
+        "subdirs": ["noarch"],
+        "warnings": [],
+        "resting": [],
+        "status": [],
+    }
+    assert shown.json() == {"channel": mirror, "mirrors": [standing]}
     for method, noun in [("GET", "mirror"), ("POST", "sync")]:
         refused = await callers.admin.request(method, f"/channels/{hosted}/{noun}")
         assert (refused.status_code, refused.json()["code"]) == (409, "kind-unfit")

@@ -14,12 +14,14 @@ from schemathesis.core.result import Ok
 from schemathesis.python import asgi
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission
 from headgate.bootstrap import Place, Services, build_services
+from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
-from headgate.channels.service import Upstream
 from headgate.conda.names import ChannelName
 from headgate.doors.api.app import PREFIX, build_api
+from tests.certificates import certificate_pem
 from tests.conftest import migrated_place
 
 _EXAMPLES = 25
@@ -59,10 +61,13 @@ class _Served:
         await core.access.grants.create_role("test", "grace", [Permission.AUDIT_READ])
         await core.access.grants.add_grant("test", PrincipalKind.USER, "grace", "grace", Scope())
         await core.access.create_token("test", "grace", "aimed at")
+        ldap = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
+        await core.ldap.add("test", "grace", LdapChange(ldap))
         _, self.token = await core.access.create_token("test", "ada", "fuzz")
         await core.channels.create("test", ChannelName("team"), ChannelKind.HOSTED)
-        upstreams = [Upstream("https://conda.example/main")]
-        await core.channels.create("test", ChannelName("outer/world"), ChannelKind.MIRROR, upstreams=upstreams)
+        mirrors = [Mirror(None, ("https://conda.example/main",))]
+        await core.channels.create("test", ChannelName("outer/world"), ChannelKind.MIRROR, mirrors=mirrors)
+        await core.authorities.add("test", "grace", certificate_pem().encode(), is_everywhere=False)
 
 
 @pytest.fixture

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission
 from headgate.access.tokens import TokenWish
 from headgate.bootstrap import Services
+from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
-from headgate.channels.service import Upstream
-from headgate.conda.names import ChannelName, Subdir
+from headgate.conda.names import ChannelName
 from headgate.doors.api.app import PREFIX, build_api
+from tests.certificates import certificate_pem
 from tests.http.conftest import Callers
 from tests.packages import package
 
@@ -31,6 +33,8 @@ class Rule:
     """A question that is refused to him."""
     everything: str | None = None
     """A question whose answer to the administrator speaks of zebras; unless given, the one that is refused to bob."""
+    is_named: bool = True
+    """False where an answer names neither, or is empty."""
 
 
 RULES = {
@@ -38,15 +42,25 @@ RULES = {
         "/access/explain?permission=channel:read&channel=apple",
         "/access/explain?permission=channel:read&channel=zebra&user=zebra",
     ),
+    "/ca": Rule(None, "/ca"),
     "/channels": Rule("/channels", None, "/channels"),
     "/channels/{channel}": Rule("/channels/apple-mirror", "/channels/zebra-mirror"),
     "/channels/{channel}/artifacts": Rule("/channels/apple/artifacts", "/channels/zebra/artifacts"),
     "/channels/{channel}/mirror": Rule("/channels/apple-mirror/mirror", "/channels/zebra-mirror/mirror"),
-    "/channels/{channel}/revisions": Rule("/channels/apple/revisions", "/channels/zebra/revisions"),
-    "/channels/{channel}/upstreams": Rule("/channels/apple-mirror/upstreams", "/channels/zebra-mirror/upstreams"),
+    "/channels/{channel}/mirrors": Rule("/channels/apple-mirror/mirrors", "/channels/zebra-mirror/mirrors"),
+    "/channels/{channel}/mirrors/{name}/filtered": Rule(
+        "/channels/apple-mirror/mirrors/main/filtered", "/channels/zebra-mirror/mirrors/main/filtered", is_named=False
+    ),
+    "/channels/{channel}/revisions": Rule("/channels/apple/revisions", "/channels/zebra/revisions", is_named=False),
     "/grants": Rule(None, "/grants"),
     "/groups": Rule(None, "/groups"),
     "/jobs": Rule(None, "/jobs"),
+    "/jobs/{job_id}/log": Rule(None, "/jobs/{job}/log", is_named=False),
+    "/ldap-directories": Rule(None, "/ldap-directories"),
+    "/ldap-directories/{name}": Rule(None, "/ldap-directories/zebra"),
+    "/network": Rule(None, "/network", is_named=False),
+    "/promotions": Rule("/promotions", None, "/promotions"),
+    "/promotions/{id}": Rule("/promotions/1", "/promotions/2"),
     "/roles": Rule(None, "/roles"),
     "/tokens": Rule("/tokens", "/tokens?user=zebra", "/tokens"),
     "/users": Rule(None, "/users"),
@@ -75,7 +89,8 @@ def lists(document: dict[str, Any]) -> Iterator[str]:
             yield path.removeprefix(PREFIX)
 
 
-async def fill(services: Services) -> None:
+async def fill(services: Services) -> str:
+    """Something of each kind, of either word; the id of a job."""
     core = services.core
     access = core.access
     await access.users.create("test", "zebra")
@@ -85,13 +100,17 @@ async def fill(services: Services) -> None:
     await access.tokens.create("test", "zebra", TokenWish("zebra"))
     for word in ("apple", "zebra"):
         await core.channels.create("test", ChannelName(word), ChannelKind.HOSTED)
-        upstreams = [Upstream(f"https://{word}.example/main", [Subdir("noarch")])]
-        await core.channels.create("test", ChannelName(f"{word}-mirror"), ChannelKind.MIRROR, upstreams=upstreams)
-    for channel in ("apple", "apple-mirror"):
+        mirrors = [Mirror(None, (f"https://{word}.example/main",))]
+        await core.channels.create("test", ChannelName(f"{word}-mirror"), ChannelKind.MIRROR, mirrors=mirrors)
+        await core.channels.create("test", ChannelName(f"{word}-target"), ChannelKind.HOSTED)
+    await core.authorities.add("test", "zebra", certificate_pem().encode(), is_everywhere=False)
+    await core.ldap.add("test", "zebra", LdapChange({"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}))
+    for channel in ("apple", "apple-mirror", "apple-target"):
         await access.grants.add_grant("test", PrincipalKind.USER, "bob", "channel-manager", Scope(channel))
     await access.grants.add_grant("test", PrincipalKind.USER, "zebra", "downloader", Scope("zebra"))
-    await services.jobs.sync("zebra", "zebra-mirror")
+    job = await services.jobs.sync("zebra", "zebra-mirror")
     await services.snapshots.reload()
+    return job
 
 
 def test_every_list_has_a_rule_and_every_rule_a_list(services: Services) -> None:
@@ -100,27 +119,31 @@ def test_every_list_has_a_rule_and_every_rule_a_list(services: Services) -> None
 
 @pytest.mark.parametrize("path", sorted(RULES))
 async def test_list_shows_only_what_one_may_see(callers: Callers, services: Services, path: str) -> None:
-    await fill(services)
+    job = await fill(services)
     for word in ("apple", "zebra"):
         filename, content = package(word)
         uploaded = await callers.admin.post(f"/channels/{word}/artifacts?filename={filename}", content=content)
         assert uploaded.status_code == 201, uploaded.text
+        wish = {"wants": [word], "source": word, "target": f"{word}-target", "platforms": ["linux-64"]}
+        assert (await callers.admin.post("/promotions", json=wish)).status_code == 202
     rule = RULES[path]
-    for question in filter(None, (rule.apple, rule.zebra, rule.everything)):
+    secret = (rule.zebra or "").replace("{job}", job)
+    for question in filter(None, (rule.apple, secret, rule.everything)):
         nobody = await callers.anonymous.get(question)
         assert nobody.status_code == 401 or nobody.json() == {"items": [], "next": None}
-        assert (await callers.adder.get(question)).json().get("items", []) == []
+        narrow = (await callers.adder.get(question)).json()
+        assert narrow.get("items", []) == []
     if rule.apple is not None:
         shown = await callers.member.get(rule.apple)
         assert shown.status_code == 200, shown.text
         assert "zebra" not in shown.text
-        assert "apple" in shown.text or path.endswith("revisions")
-        assert shown.json().get("items") != []
-    if rule.zebra is not None:
-        assert (await callers.member.get(rule.zebra)).status_code == 403
-    whole = await callers.admin.get(rule.everything or rule.zebra or "")
+        assert "apple" in shown.text or not rule.is_named
+        assert shown.json().get("items") != [] or not rule.is_named
+    if secret:
+        assert (await callers.member.get(secret)).status_code in {403, 404}
+    whole = await callers.admin.get(rule.everything or secret)
     assert whole.status_code == 200, whole.text
-    assert "zebra" in whole.text or path.endswith("revisions")
+    assert "zebra" in whole.text or not rule.is_named
 
 
 async def test_filters_reveal_nothing_either(callers: Callers, services: Services) -> None:

@@ -15,7 +15,7 @@ from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.tokens import TokenWish
 from headgate.asgi import Application
 from headgate.bootstrap import Services, build_services
-from headgate.doors.credentials import Proxies
+from headgate.doors.credentials import ProxyRanges
 from headgate.doors.metrics import render_metrics
 from tests.http.conftest import PASSWORD, Callers
 from tests.http.test_api_principals import failed, post, sign_in
@@ -71,8 +71,8 @@ async def changed(services: Services, **settings: Any) -> Services:
 )
 def test_address_of_a_caller_behind_proxies(peer: str, forwarded: str, expected: str) -> None:
     scope = {"client": (peer, 1), "headers": [(b"x-forwarded-for", forwarded.encode())]}
-    assert Proxies(("10.0.0.0/8",)).address_of(scope) == expected
-    assert Proxies(()).address_of(scope) == peer
+    assert ProxyRanges(("10.0.0.0/8",)).address_of(scope) == expected
+    assert ProxyRanges(()).address_of(scope) == peer
 
 
 async def test_token_is_only_good_from_its_addresses(callers: Callers, at: At) -> None:

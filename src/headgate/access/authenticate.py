@@ -3,10 +3,10 @@
 import asyncio
 import hmac
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +15,7 @@ from headgate.access.addresses import is_within
 from headgate.access.directory import Directory, read_directory
 from headgate.access.failures import FailureLog
 from headgate.access.grants import ANONYMOUS
+from headgate.access.ldap.signin import LdapSignIn
 from headgate.access.lockout import Lockout, Recent, SignInLocked
 from headgate.access.passwords import verify_password
 from headgate.access.permissions import ScopeAction
@@ -38,13 +39,6 @@ class BadCredentials(HeadgateError):
     """Credentials were given and are not good; never treated as if none had been given."""
 
 
-class PasswordCheck(Protocol):
-    """Somebody else who knows people and their passwords; asked when ours is not the password."""
-
-    async def sign_in(self, name: str, password: str) -> str | None:
-        """The name of the user here, who must be known to this process by then; None: not with that password."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Token:
     digest: bytes
@@ -56,13 +50,13 @@ class _Token:
 class Authenticator:
     """Knows every token and user in memory; a snapshot of topic `access`.
 
-    `uses` is told of every use of a token. `checks` are asked about a password in their order, after our own.
+    `uses` is told of every use of a token.
     """
 
-    def __init__(self, secret: bytes, uses: dict[int, Use], checks: Sequence[PasswordCheck] = ()) -> None:
+    def __init__(self, secret: bytes, uses: dict[int, Use]) -> None:
         self._secret = secret
         self._uses = uses
-        self._checks = checks
+        self._elsewhere: LdapSignIn | None = None
         self._tokens: dict[str, _Token] = {}
         self._seen: dict[str, _Token] = {}
         self._directory = Directory()
@@ -71,6 +65,10 @@ class Authenticator:
         self._hashing = asyncio.Semaphore(_HASHED_AT_ONCE)
         self.lockout = Lockout()
         self.failures = FailureLog()
+
+    def ask_also(self, elsewhere: LdapSignIn) -> None:
+        """Whom to ask for people whose password is not kept here."""
+        self._elsewhere = elsewhere
 
     async def load(self, connection: AsyncConnection) -> None:
         """Read everybody and every token again, and forget remembered passwords."""
@@ -84,6 +82,8 @@ class Authenticator:
         self._tokens = tokens
         self._seen.clear()
         self._passwords.pop_all()
+        if self._elsewhere is not None:
+            self._elsewhere.forget()
 
     @property
     def nobody(self) -> Principal:
@@ -137,7 +137,10 @@ class Authenticator:
         return known
 
     async def password(self, name: str, password: str, address: str) -> Principal:
-        """The user with that name and password (argon2id). Raises BadCredentials, SignInLocked."""
+        """The user with that name and password: argon2id for our own, else a directory.
+
+        Raises BadCredentials, SignInLocked, and what `LdapSignIn.sign_in` raises for a name only a directory can know.
+        """
         key = digest_of(self._secret, f"{address}\0{name}\0{password}")
         remembered = self._passwords.find(key)
         if remembered is not None:
@@ -178,9 +181,10 @@ class Authenticator:
             raise SignInLocked("sign-in-busy", "Too many people sign in just now. Try again in a moment.", 5)
 
     async def _look_at(self, key: bytes, name: str, password: str, address: str) -> Principal | HeadgateError:
-        is_ours = await self._is_ours(name, password)
-        found = name if is_ours else await self._ask_others(name, password)
-        principal = None if found is None else self._directory.by_name.get(found)
+        try:
+            principal, is_ours = await self._find(key, name, password)
+        except HeadgateError as error:
+            return error
         if principal is None:
             self.lockout.fail(name, address, key)
             # What is no user's name may be a password in the wrong field.
@@ -195,6 +199,26 @@ class Authenticator:
             self._passwords.put(key, principal)
         return principal
 
+    async def _find(self, key: bytes, name: str, password: str) -> tuple[Principal | None, bool]:
+        """Who has that name and password, and whether the password is kept here; a directory knows other people's."""
+        provider = self._directory.providers.get(name)
+        is_ours = name in self._directory.by_name and provider is None
+        if self._elsewhere is not None and not is_ours and self._elsewhere.may_know(provider):
+            return await self._find_elsewhere(self._elsewhere, key, name, password, provider), False
+        is_good = await self._is_ours(name, password)
+        return (self._directory.by_name.get(name) if is_good else None), True
+
+    async def _find_elsewhere(
+        self, elsewhere: LdapSignIn, key: bytes, name: str, password: str, provider: str | None
+    ) -> Principal | None:
+        try:
+            found = await elsewhere.sign_in(key, name, password, provider)
+        except Refused as error:  # an administrator's ban
+            raise BadCredentials(error.code, error.message) from error
+        if found.is_disabled:
+            raise BadCredentials("user-disabled", f"{name} is disabled in the directory. Ask an administrator.")
+        return None if found.name is None else self._directory.by_name.get(found.name)
+
     async def _is_ours(self, name: str, password: str) -> bool:
         while True:
             stored = self._directory.password_hashes.get(name)
@@ -202,13 +226,6 @@ class Authenticator:
                 is_good = await asyncio.to_thread(verify_password, stored, password)
             if self._directory.password_hashes.get(name) == stored:  # nobody changed it meanwhile
                 return is_good
-
-    async def _ask_others(self, name: str, password: str) -> str | None:
-        for check in self._checks:
-            found = await check.sign_in(name, password)
-            if found is not None:
-                return found
-        return None
 
 
 def _disabled(principal: Principal) -> BadCredentials:

@@ -19,12 +19,13 @@ Owner = tuple[PrincipalKind, int | str]
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Principals by user id and by name, with who is disabled among them."""
+    """Principals by user id and by name, with who is disabled among them, and which identity provider some come from."""
 
     nobody: Principal = field(default_factory=lambda: Principal(ANONYMOUS))
     by_id: Mapping[int, Principal] = field(default_factory=dict)
     by_name: Mapping[str, Principal] = field(default_factory=dict)
     password_hashes: Mapping[str, str] = field(default_factory=dict)
+    providers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def read_directory(connection: AsyncConnection) -> Directory:
@@ -56,6 +57,7 @@ async def read_directory(connection: AsyncConnection) -> Directory:
         by_id,
         {principal.name: principal for principal in by_id.values()},
         {row.name: row.password_hash for row in users if row.password_hash is not None},
+        {row.name: row.provider for row in users if row.provider is not None},
     )
 
 

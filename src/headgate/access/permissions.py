@@ -16,6 +16,7 @@ class Permission(StrEnum):
     CHANNEL_READ = "channel:read"
     JOB_MANAGE = "job:manage"
     MIRROR_MANAGE = "mirror:manage"
+    NETWORK_MANAGE = "network:manage"
     PROMOTION_APPROVE = "promotion:approve"
     PROMOTION_INTO = "promotion:into"
     PROMOTION_OUT = "promotion:out"
@@ -43,6 +44,7 @@ ACTION_OF = {
     Permission.CHANNEL_READ: ScopeAction.VIEW,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,
     Permission.MIRROR_MANAGE: ScopeAction.ADMIN,
+    Permission.NETWORK_MANAGE: ScopeAction.ADMIN,
     Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,
     Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
     Permission.PROMOTION_OUT: ScopeAction.PROMOTE,

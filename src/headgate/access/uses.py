@@ -20,7 +20,7 @@ class TokenUses:
     """Uses of tokens that wait to be written. No audit event, no epoch: nobody's rights depend on it."""
 
     def __init__(self, database: Database, now: Callable[[], float] = time.monotonic) -> None:
-        self._database = database
+        self.database = database
         self._now = now
         self.noted: dict[int, Use] = {}
         """Token id -> moment and address of its last use; whoever checks a token writes it here, and nothing else."""
@@ -37,7 +37,7 @@ class TokenUses:
         if not due:
             return
         columns = tables.token.c
-        async with self._database.write() as connection:
+        async with self.database.write() as connection:
             for number, (at, address) in due.items():
                 # Another process may have seen it later.
                 is_older = or_(columns.used_at.is_(None), columns.used_at < at)

@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.channels.mirrors import settings_of
 from headgate.channels.model import (
     Channel,
     ChannelKind,
@@ -100,10 +101,14 @@ async def _read_sources(connection: AsyncConnection, names: dict[int, ChannelNam
                 id=row.id,
                 kind=SourceKind(row.kind),
                 position=row.position,
-                url=row.url,
+                name=row.name,
+                urls=tuple(row.urls),
+                settings=settings_of(row.settings),
+                sealed=row.sealed,
                 member=names.get(row.member_id),
                 member_id=row.member_id,
                 subdirs=_subdirs(row.subdirs),
+                next_run_at=row.next_run_at,
             )
         )
     return found

@@ -46,6 +46,7 @@ async def collect_shards(database: Database, age: timedelta) -> int:
     is_named = exists(select(tables.entry.c.digest).where(tables.entry.c.digest == columns.digest)) | exists(
         select(tables.source_shard.c.digest).where(tables.source_shard.c.digest == columns.digest)
     )
+    is_named |= exists(select(tables.source_shard.c.name).where(tables.source_shard.c.filtered == columns.digest))
     async with database.write() as connection:
         gone = await connection.execute(delete(tables.shard).where(columns.created_at < clock.now() - age, ~is_named))
     return gone.rowcount

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from headgate.channels.mirrors import MirrorSettings
 from headgate.conda.names import ChannelName, Sha256, Subdir
-from headgate.http.masking import mask_url
 
 
 class ChannelKind(StrEnum):
@@ -55,10 +55,27 @@ class Source:
     id: int
     kind: SourceKind
     position: int
-    url: str | None = None
+    name: str | None = None
+    """A mirror's."""
+    urls: tuple[str, ...] = ()
+    """A mirror's, as they may be shown; complete ones are a matter of `Routes`."""
+    settings: MirrorSettings = field(default_factory=MirrorSettings)
+    sealed: str | None = field(default=None, repr=False)
     member: ChannelName | None = None
     member_id: int | None = None
     subdirs: tuple[Subdir, ...] | None = None
+    next_run_at: datetime | None = None
+    """A mirror's next sync by itself."""
+
+    def as_json(self) -> dict[str, Any]:
+        """A mirror as the API and the command line show it."""
+        return {
+            "name": self.name,
+            "urls": list(self.urls),
+            "subdirs": None if self.subdirs is None else list(self.subdirs),
+            "settings": msgspec.to_builtins(self.settings),
+            "next_run_at": None if self.next_run_at is None else self.next_run_at.isoformat(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +126,7 @@ class Channel:
             "settings": msgspec.to_builtins(self.settings),
             "created_at": self.created_at.isoformat(),
             "revision": self.revision,
-            "upstreams": [
-                {"url": mask_url(source.url or ""), "subdirs": None if source.subdirs is None else list(source.subdirs)}
-                for source in self.sources
-                if source.kind is SourceKind.UPSTREAM
-            ],
+            "mirrors": [source.as_json() for source in self.sources if source.kind is SourceKind.UPSTREAM],
             "members": [source.member for source in self.sources if source.kind is SourceKind.MEMBER],
             "subdirs": [
                 {"name": subdir.name, "revision": subdir.revision, "revised_at": subdir.revised_at.isoformat()}

@@ -148,3 +148,19 @@ async def _compose(
             composed[name] = encode_shard(published)
     await save_shards(connection, dict(composed.values()))
     return {name: digest for name, (digest, _) in composed.items()}
+
+
+async def publish_all(connection: AsyncConnection, channel_id: int, cause: str) -> None:
+    """Publish every subdir that the channel has or its members have, and `noarch`, which clients insist on.
+
+    A mirror's `noarch` waits for its first sync: an empty one would be a lie.
+    """
+    channels = {channel.id: channel for channel in await read_channels(connection)}
+    channel = channels[channel_id]
+    subdirs = set(channel.subdirs) | (set() if channel.kind is ChannelKind.MIRROR else {"noarch"})
+    for source in channel.sources:
+        if source.member_id is not None:
+            subdirs |= channels[source.member_id].subdirs.keys()
+    for subdir in sorted(subdirs):
+        await publish(connection, channel_id, subdir, None, cause)
+    await advance_epoch(connection, TOPIC)  # there may have been nothing to publish

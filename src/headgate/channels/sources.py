@@ -3,15 +3,28 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import Select, delete, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.model import Source, SourceKind
 from headgate.db import tables
 from headgate.db.engine import chunks, insert
+from headgate.kernel import clock
 
 # Above this many names one scan of the whole map is cheaper than asking for each.
 _MANY_NAMES = 2_000
+
+
+async def add_source(connection: AsyncConnection, channel_id: int, kind: SourceKind, **values: Any) -> None:
+    """Give a channel another source, behind those it has."""
+    columns = tables.source.c
+    last = await connection.execute(select(func.max(columns.position)).where(columns.channel_id == channel_id))
+    position = (last.scalar_one_or_none() or 0) + 1
+    await connection.execute(
+        tables.source.insert().values(
+            channel_id=channel_id, kind=kind, position=position, created_at=clock.now(), **values
+        )
+    )
 
 
 async def source_subdir_id(connection: AsyncConnection, source_id: int, subdir: str) -> int:
@@ -25,11 +38,24 @@ async def source_subdir_id(connection: AsyncConnection, source_id: int, subdir: 
 
 
 async def save_source_shards(
-    connection: AsyncConnection, source_subdir: int, shards: Mapping[str, tuple[bytes, bytes]]
+    connection: AsyncConnection,
+    source_subdir: int,
+    shards: Mapping[str, tuple[bytes, bytes]],
+    filtered: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Remember, for each name, (fingerprint of what the source said, digest of our raw shard of it)."""
+    """Remember, for each name, (fingerprint of what the source said, digest of our raw shard of it).
+
+    `filtered` has the digest of what filters left of a shard, an empty one when nothing; names not in it pass whole.
+    """
+    left = filtered or {}
     rows = [
-        {"source_subdir_id": source_subdir, "name": name, "fingerprint": fingerprint, "digest": digest}
+        {
+            "source_subdir_id": source_subdir,
+            "name": name,
+            "fingerprint": fingerprint,
+            "digest": digest,
+            "filtered": left.get(name),
+        }
         for name, (fingerprint, digest) in shards.items()
     ]
     if not rows:
@@ -37,7 +63,7 @@ async def save_source_shards(
     statement = insert(connection, tables.source_shard)
     statement = statement.on_conflict_do_update(
         index_elements=["source_subdir_id", "name"],
-        set_={"fingerprint": statement.excluded.fingerprint, "digest": statement.excluded.digest},
+        set_={key: statement.excluded[key] for key in ("fingerprint", "digest", "filtered")},
     )
     await connection.execute(statement, rows)
 
@@ -49,6 +75,12 @@ async def drop_source_shards(connection: AsyncConnection, source_subdir: int, na
         await connection.execute(
             delete(tables.source_shard).where(columns.source_subdir_id == source_subdir, columns.name.in_(some))
         )
+
+
+async def forget_state(connection: AsyncConnection, source_id: int) -> None:
+    """Let the next sync of a source ask without conditions: what it was told came from elsewhere."""
+    places = tables.source_subdir.c
+    await connection.execute(update(tables.source_subdir).where(places.source_id == source_id).values(state=None))
 
 
 async def forget_fingerprints(connection: AsyncConnection, sources: Collection[int]) -> None:
@@ -78,13 +110,13 @@ async def read_offers(
     else:
         columns = tables.source_shard.c
         statement = (
-            select(columns.name, columns.digest)
+            select(columns.name, func.coalesce(columns.filtered, columns.digest))
             .join(tables.source_subdir, tables.source_subdir.c.id == columns.source_subdir_id)
             .where(tables.source_subdir.c.source_id == source.id, tables.source_subdir.c.name == subdir)
         )
         column = columns.name
     last = dict(await _rows(connection, statement, column, names))
-    return {name: digest for name, digest in last.items() if digest is not None}
+    return {name: digest for name, digest in last.items() if digest}
 
 
 async def read_published(

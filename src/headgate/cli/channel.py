@@ -30,7 +30,7 @@ KeepCached = Annotated[
 
 
 def _sources(channel: Document) -> list[Any]:
-    return [*(one["url"] for one in channel["upstreams"]), *channel["members"]]
+    return [*(one["urls"][0] for one in channel["mirrors"]), *channel["members"]]
 
 
 COLUMNS: Columns = {
@@ -60,7 +60,7 @@ def create_channel(
     body |= {"privacy": privacy} if privacy else {}
     body |= {"members": members} if members else {}
     body |= {"settings": {"description": description}} if description is not None else {}
-    body |= {"upstreams": [upstream_body(upstream, subdirs)]} if upstream else {}
+    body |= {"mirrors": [{"urls": [upstream]} | ({"subdirs": subdirs} if subdirs else {})]} if upstream else {}
     with Output(as_json=as_json) as out, connected() as server:
         channel = server.post("channels", body)
         out.show(channel, [f"Made {channel['privacy']} {channel['kind']} channel {name}: {server.url}/conda/{name}"])
@@ -114,8 +114,3 @@ def delete_channel(
     with Output(as_json=as_json) as out, connected() as server:
         server.delete(channel_path(name))
         out.show({"name": name, "deleted": True}, [f"Deleted channel {name}."])
-
-
-def upstream_body(url: str, subdirs: list[str] | None) -> dict[str, Any]:
-    """An upstream as the API wants it."""
-    return {"url": url} | ({"subdirs": subdirs} if subdirs else {})

@@ -13,8 +13,9 @@ from typing import Any
 
 from sqlalchemy import create_engine, func, select
 
-from headgate.bootstrap import Core, Place, open_outgoing, opened_core
+from headgate.bootstrap import Core, Place, open_routes, opened_core
 from headgate.channels.catalog import read_channels
+from headgate.channels.model import SourceKind
 from headgate.cli.folder import database_errors, open_initialised
 from headgate.db import tables
 from headgate.db.migrate import known_revisions, read_revision
@@ -169,16 +170,19 @@ def _skewed(sentence: str) -> Finding:
 
 
 async def _upstreams(core: Core) -> AsyncIterator[Finding]:
-    async with core.database.read() as connection:
-        channels = await read_channels(connection)
-    outgoing = open_outgoing(core.place.settings)
+    routes = open_routes(core.place)
     try:
+        async with core.database.read() as connection:
+            channels = await read_channels(connection)
+            await routes.load(connection)
         for channel in channels:
             for source in channel.sources:
-                if source.url is not None:
-                    yield await _upstream(outgoing, f"upstream of {channel.name}", source.url)
+                if source.kind is SourceKind.UPSTREAM:
+                    route = routes.of(source)
+                    for url in route.urls:
+                        yield await _upstream(route.outgoing, f"mirror {source.name} of {channel.name}", url)
     finally:
-        await outgoing.close()
+        await routes.close()
 
 
 async def _upstream(outgoing: Outgoing, check: str, url: str) -> Finding:

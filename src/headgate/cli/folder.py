@@ -15,9 +15,10 @@ from sqlalchemy import inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from headgate.access.secrets import generate_password
-from headgate.bootstrap import Core, Place, open_place, opened_core
+from headgate.bootstrap import Core, Place, open_place, open_sealer, opened_core
+from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind, Privacy
-from headgate.channels.service import Upstream
+from headgate.channels.sealing import seal_mirrors
 from headgate.cli.settings_file import render_settings
 from headgate.conda.names import ChannelName
 from headgate.db import tables
@@ -77,6 +78,7 @@ async def upgrade(place: Place) -> None:
     """Bring both databases to this version. Raises Unavailable `schema-newer`."""
     async with opened_core(place) as core:
         await migrate(core.database)
+        await seal_mirrors(core.database, open_sealer(place))
     await migrate_jobs(place.jobs_url)
 
 
@@ -103,8 +105,8 @@ async def _is_initialised(core: Core) -> bool:
 async def _create_channels(core: Core, upstream: str) -> None:
     # A conflict is what an earlier start left that was cut short.
     with contextlib.suppress(Conflict):
-        followed = [Upstream(upstream)]
-        await core.channels.create(_ACTOR, MIRROR, ChannelKind.MIRROR, privacy=Privacy.PUBLIC, upstreams=followed)
+        followed = [Mirror(None, (upstream,))]
+        await core.channels.create(_ACTOR, MIRROR, ChannelKind.MIRROR, privacy=Privacy.PUBLIC, mirrors=followed)
     with contextlib.suppress(Conflict):
         await core.channels.create(_ACTOR, HOSTED, ChannelKind.HOSTED, privacy=Privacy.PUBLIC)
 

@@ -7,18 +7,23 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    ca,
     channel,
     doctor,
     grant,
     group,
     init,
     job,
-    mirror,
+    ldap,
+    mirror_filters,
+    network,
+    promote,
     role,
     serve,
     token,
     upload,
     user,
+    worker,
 )
 
 app = typer.Typer(
@@ -47,16 +52,19 @@ def headgate(
 ) -> None:
     """A gate server for conda channels.
 
-    init, serve and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
+    init, serve, worker and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
     (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN.
     """
 
 
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
 app.add_typer(channel.app, name="channel")
-app.add_typer(mirror.app, name="mirror")
+app.add_typer(ca.app, name="ca")
+app.add_typer(network.app, name="network")
+app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(user.app, name="user")
@@ -64,5 +72,8 @@ app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
 app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
+app.add_typer(ldap.app, name="ldap")
 app.add_typer(token.app, name="token")
 app.add_typer(job.app, name="job")
+app.command("promote")(promote.promote)
+app.add_typer(promote.app, name="promotion")

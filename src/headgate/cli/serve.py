@@ -11,6 +11,8 @@ Host = Annotated[str | None, typer.Option("--host", metavar="H", help="Address t
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, metavar="P", help="Port; 0: any free one.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, max=64, metavar="N", help="Web worker processes.")]
 
+NoJobs = Annotated[bool, typer.Option("--no-jobs", help="Run no jobs worker; `headgate worker` runs them elsewhere.")]
+
 
 def serve(
     data: DataFolderOption,
@@ -18,6 +20,7 @@ def serve(
     port: Port = None,
     workers: Workers = None,
     upstream: UpstreamOption = None,
+    has_no_jobs: NoJobs = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve a data folder until told to stop.
@@ -27,6 +30,7 @@ def serve(
     with Output(as_json=as_json) as out:
         from headgate.cli.serving import Serving
 
-        given = {"host": host, "port": port, "workers": workers}
+        given = {"server.host": host, "server.port": port, "server.workers": workers}
+        given["jobs.workers"] = 0 if has_no_jobs else None
         options = {key: str(value) for key, value in given.items() if value is not None}
         Serving(out, data, options).run(upstream)

@@ -1,13 +1,14 @@
 """The processes of a running server.
 
     headgate serve ──┬── web workers (granian)            started anew when they die
-                     └── jobs worker (headgate.worker)    likewise, after a pause that grows
+                     └── jobs workers (headgate.worker)   likewise, after a pause that grows; how many says `jobs.workers`
 
 Children end with this process, however that ends: web workers by the kernel's parent-death signal, the jobs worker
 because its standard input closes.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import errno
 import os
@@ -55,7 +56,7 @@ class Serving:
         self._out = out
         self._root = root
         # Children read the settings as well: the options reach them, and win, as variables do.
-        os.environ.update({f"HEADGATE_SERVER__{key.upper()}": value for key, value in options.items()})
+        os.environ.update({f"HEADGATE_{key.replace('.', '__').upper()}": value for key, value in options.items()})
 
     def run(self, upstream: str | None) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -72,7 +73,9 @@ class Serving:
             set_up_logs(place.settings.log.level, place.settings.log.format)
             stopped = threading.Event()
             announcing = threading.Thread(target=self._announce, args=(founding, url, address, port, stopped))
-            with JobsProcess(place.folder.root):
+            with contextlib.ExitStack() as children:
+                for _ in range(place.settings.jobs.workers):
+                    children.enter_context(JobsProcess(place.folder.root))
                 announcing.start()
                 try:
                     _granian(place.settings, address, port).serve(target_loader=load_application, wrap_loader=False)

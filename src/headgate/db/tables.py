@@ -10,9 +10,6 @@
 says that the name left. Moments are stored as milliseconds since 1970 and are aware UTC datetimes in Python.
 """
 
-from datetime import datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -21,45 +18,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
     UniqueConstraint,
     false,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
 
-from headgate.kernel import clock
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime, stored as milliseconds since 1970."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """Datetime to milliseconds."""
-        return None if value is None else clock.to_ms(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Milliseconds to datetime."""
-        return None if value is None else clock.from_ms(value)
-
-
-class Bytes(LargeBinary):
-    """Bytes as both drivers take and give them; SQLAlchemy's own type copies each value on its way in."""
-
-    cache_ok = True
-
-    def bind_processor(self, dialect: Dialect) -> None:
-        """Nothing to do."""
-
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:
-        """Nothing to do."""
-
+from headgate.db.columns import Bytes, Moment
 
 metadata = MetaData(
     naming_convention={
@@ -158,6 +124,22 @@ grant = Table(
     sqlite_autoincrement=True,
 )
 
+# Asked in the order of `position`. `settings` holds no secret; the bind password is sealed.
+ldap_directory = Table(
+    "ldap_directory",
+    metadata,
+    _id(),
+    Column("name", String, nullable=False, unique=True),
+    Column("position", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("bind_password", String, nullable=True),
+    Column("created_at", Moment, nullable=False),
+    Column("checked_at", Moment, nullable=True),
+    Column("synced_at", Moment, nullable=True),
+    Column("failure", String, nullable=True),
+    sqlite_autoincrement=True,
+)
+
 token = Table(
     "token",
     metadata,
@@ -203,13 +185,28 @@ source = Table(
     _to("channel.id"),
     Column("position", Integer, nullable=False),
     Column("kind", String, nullable=False),
-    Column("url", String, nullable=True),
+    Column("name", String, nullable=True),
+    Column("urls", JSON, nullable=False, server_default="[]"),
+    Column("settings", JSON, nullable=False, server_default="{}"),
+    Column("sealed", String, nullable=True),
     Column("member_id", Key, ForeignKey("channel.id", ondelete="CASCADE"), nullable=True),
     Column("subdirs", JSON(none_as_null=True), nullable=True),
+    Column("next_run_at", Moment, nullable=True),
     Column("created_at", Moment, nullable=False),
     Index(None, "channel_id", "position"),
     Index(None, "member_id"),
     sqlite_autoincrement=True,
+)
+
+# Certificates, in PEM, that are trusted where a mirror names the bundle, or everywhere.
+ca_bundle = Table(
+    "ca_bundle",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("pem", String, nullable=False),
+    Column("is_everywhere", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by", String, nullable=False),
 )
 
 source_subdir = Table(
@@ -224,6 +221,10 @@ source_subdir = Table(
     Column("checked_at", Moment, nullable=True),
     Column("synced_at", Moment, nullable=True),
     Column("failure", String, nullable=True),
+    # What `source_shard.filtered` came of: a digest of the filters; the files their solver added; those with signatures.
+    Column("filter_key", String, nullable=True),
+    Column("closure", Bytes, nullable=True),
+    Column("signed", Bytes, nullable=True),
     UniqueConstraint("source_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -235,6 +236,8 @@ source_shard = Table(
     Column("name", String, primary_key=True),
     Column("fingerprint", Bytes, nullable=False),
     Column("digest", Bytes, nullable=False),
+    # What the mirror's filters left of it: NULL is all of it, an empty value nothing.
+    Column("filtered", Bytes, nullable=True),
 )
 
 # An ordinary rowid table on SQLite: measured three times faster to fill than WITHOUT ROWID.
@@ -342,6 +345,29 @@ job_progress = Table(
     Column("job_id", String, primary_key=True),
     Column("body", JSON, nullable=False),
     Column("at", Moment, nullable=False),
+    Column("paused_at", Moment, nullable=True),
+)
+
+# What jobs said, the last lines of each.
+job_line = Table(
+    "job_line",
+    metadata,
+    _id(),
+    Column("job_id", String, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("text", String, nullable=False),
+    Index(None, "job_id"),
+    sqlite_autoincrement=True,
+)
+
+# Jobs workers on PostgreSQL say here that they live; on SQLite the lock in the data folder says it.
+job_executor = Table(
+    "job_executor",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("boot", String, nullable=False),
+    Column("beat_at", Moment, nullable=False),
+    Column("ended_at", Moment, nullable=True),
 )
 
 idempotency = Table(

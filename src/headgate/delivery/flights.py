@@ -41,17 +41,15 @@ class Address:
 
     url: str
     told_by: str
+    outgoing: Outgoing
 
 
 class Flight:
     """One artifact on its way: `written` bytes are on disk, the flight has landed, or `error` says why not."""
 
-    def __init__(
-        self, wanted: Located, addresses: Sequence[Address], outgoing: Outgoing, store: BlobStore, landed: Landed
-    ) -> None:
+    def __init__(self, wanted: Located, addresses: Sequence[Address], store: BlobStore, landed: Landed) -> None:
         self._wanted = wanted
         self._addresses = addresses
-        self._outgoing = outgoing
         self._store = store
         self._landed = landed
         self._path = store.folder.incoming / f"{wanted.sha256}.fetch"
@@ -85,6 +83,12 @@ class Flight:
     async def ready(self) -> None:
         """Wait until there is something to send. Raises what ended the flight before that."""
         await self._until_sendable(0)
+        if self.error is not None:
+            raise self.error
+
+    async def landed(self) -> None:
+        """Wait until it is kept. Raises what ended the flight before that."""
+        await self._until(lambda: self.has_landed)
         if self.error is not None:
             raise self.error
 
@@ -198,11 +202,12 @@ class Flight:
         self.has_landed = True
 
     async def _fetch(self) -> None:
-        failure: HeadgateError = Unavailable("upstream-unknown", "The channel follows no upstream that has this file.")
+        failure: HeadgateError = Unavailable("mirror-unknown", "The channel follows no mirror that has this file.")
         for address in self._addresses:
             async with contextlib.AsyncExitStack() as stack:
                 try:
-                    answer = await stack.enter_async_context(self._outgoing.open(address.url, told_by=address.told_by))
+                    opening = address.outgoing.open(address.url, told_by=address.told_by)
+                    answer = await stack.enter_async_context(opening)
                     if answer.status == 200:
                         return await self._receive(answer)
                     failure = Unavailable(
@@ -248,8 +253,7 @@ class Flight:
 class Flights:
     """The flights of this process, one per digest."""
 
-    def __init__(self, outgoing: Outgoing, store: BlobStore, landed: Landed) -> None:
-        self._outgoing = outgoing
+    def __init__(self, store: BlobStore, landed: Landed) -> None:
         self._store = store
         self._landed = landed
         self._under_way: dict[Sha256, tuple[Flight, asyncio.Task[None]]] = {}
@@ -259,9 +263,13 @@ class Flights:
         known = self._under_way.get(wanted.sha256)
         if known is not None:
             return known[0]
-        flight = Flight(wanted, addresses, self._outgoing, self._store, self._landed)
+        flight = Flight(wanted, addresses, self._store, self._landed)
         self._under_way[wanted.sha256] = (flight, asyncio.create_task(self._fly(wanted.sha256, flight)))
         return flight
+
+    def has(self, sha256: Sha256) -> bool:
+        """Whether the bytes are here already."""
+        return self._store.find(sha256) is not None
 
     async def close(self) -> None:
         """Wait for what is under way."""

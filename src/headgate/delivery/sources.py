@@ -7,7 +7,7 @@ The policy is asked first, so that bytes already here are held back as surely as
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -17,13 +17,19 @@ from sqlalchemy import select
 
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
-from headgate.channels.model import SourceKind
+from headgate.channels.model import Source, SourceKind
+from headgate.channels.modes import Mode
+from headgate.channels.routes import Routes
+from headgate.channels.shards import read_shards
+from headgate.channels.sources import read_offers
 from headgate.conda.names import Sha256
+from headgate.conda.shards import decode_stored
 from headgate.db import tables
 from headgate.db.engine import Database, insert
 from headgate.delivery.flights import Address, Flight, Flights
 from headgate.delivery.located import Located
-from headgate.http.client import Answer, Outgoing
+from headgate.http.client import Answer
+from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Refused, Unavailable
@@ -84,14 +90,42 @@ class FromStore:
 class FromUpstream:
     """Fetches from the upstreams of a mirror, in their order."""
 
-    def __init__(self, database: Database, flights: Flights, outgoing: Outgoing) -> None:
+    def __init__(self, database: Database, flights: Flights, routes: Routes) -> None:
         self._database = database
         self._flights = flights
-        self._outgoing = outgoing
+        self._routes = routes
 
     async def open(self, wanted: Located) -> StoredFile | Flight:
         """The flight that brings it. Raises Unavailable `artifact-missing` when no upstream could."""
         return self._flights.join(wanted, await self._addresses(wanted))
+
+    async def elsewhere(self, wanted: Located) -> str | None:
+        """Where a client may be sent for it, by a mirror that redirects; None when it has to be delivered.
+
+        That is so when the bytes are here, when the way to the mirror has a secret, or is one that only we can go.
+        """
+        if not any(_is_redirecting(source) for source in wanted.channel.sources) or self._flights.has(wanted.sha256):
+            return None
+        source = await self._bringing(wanted)
+        if source is None or not _is_redirecting(source) or source.sealed is not None:
+            return None
+        found = await self._addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
+        url = found[0].url
+        return url if url.startswith(("http://", "https://")) and mask_url(url) == url else None
+
+    async def _bringing(self, wanted: Located) -> Source | None:
+        """The first mirror that lists these bytes under this name."""
+        name = wanted.artifact.name
+        async with self._database.read() as connection:
+            for source in wanted.channel.sources:
+                digest = (await read_offers(connection, source, wanted.subdir.name, [name])).get(name)
+                if digest is None:
+                    continue
+                listed = decode_stored((await read_shards(connection, [digest]))[digest])
+                record = listed.find(wanted.artifact.filename)
+                if record is not None and record.get("sha256") == bytes.fromhex(wanted.sha256):
+                    return source
+        return None
 
     async def range(self, wanted: Located, start: int, end: int) -> AsyncIterator[bytes] | None:
         """Bytes `start` to `end` (excluded) as the first upstream sends them, or None when it does not.
@@ -103,7 +137,7 @@ class FromUpstream:
         async with contextlib.AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
-                    self._outgoing.open(first.url, headers=headers, told_by=first.told_by)
+                    first.outgoing.open(first.url, headers=headers, told_by=first.told_by)
                 )
             except Unavailable:
                 return None  # the flight tries the others as well, and says why when none has it
@@ -114,7 +148,7 @@ class FromUpstream:
 
     async def _addresses(self, wanted: Located) -> list[Address]:
         columns = tables.source_subdir.c
-        sources = {one.id: one.url for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM and one.url}
+        sources = {one.id: one for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM}
         async with self._database.read() as connection:
             rows = await connection.execute(
                 select(columns.source_id, columns.base_url).where(
@@ -127,11 +161,16 @@ class FromUpstream:
                 "artifact-missing", f"The bytes of {wanted.artifact} are not here, and no upstream has them."
             )
         name = quote(wanted.artifact.filename, safe="!+~")
+        routes = [(self._routes.of(source), bases[number]) for number, source in sources.items() if number in bases]
         return [
-            Address(bases[source] + name, told_by=f"{url.rstrip('/')}/{wanted.subdir.name}/")
-            for source, url in sources.items()
-            if source in bases
+            Address(route.find_base(base, root) + name, root, route.outgoing)
+            for route, base in routes
+            for root in route.roots(wanted.subdir.name)
         ]
+
+
+def _is_redirecting(source: Source) -> bool:
+    return source.settings.fetch.mode is Mode.REDIRECT
 
 
 async def _pieces(answer: Answer, stack: contextlib.AsyncExitStack) -> AsyncIterator[bytes]:

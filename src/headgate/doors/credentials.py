@@ -17,7 +17,7 @@ _QUERY_KEY = "key"
 _UNKNOWN = "unknown"
 
 
-class Proxies:
+class ProxyRanges:
     """The reverse proxies whose word is taken for where a request comes from."""
 
     def __init__(self, ranges: Sequence[str]) -> None:
@@ -57,7 +57,7 @@ def _without_port(text: str) -> str | None:
 class SignIn:
     """Reads the credentials of a request."""
 
-    def __init__(self, authenticator: Authenticator, proxies: Proxies, *, is_taking_query_keys: bool) -> None:
+    def __init__(self, authenticator: Authenticator, proxies: ProxyRanges, *, is_taking_query_keys: bool) -> None:
         self._authenticator = authenticator
         self._is_taking_query_keys = is_taking_query_keys
         self.proxies = proxies

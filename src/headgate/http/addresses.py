@@ -13,6 +13,7 @@ from typing import Any
 
 AddressInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[Any, ...]]
 
+_PRIVATE_ZONES = (".local", ".internal", ".intranet", ".lan", ".corp", ".home", ".private", ".home.arpa")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -39,6 +40,26 @@ def nearness_of(address: str) -> Nearness:
     if ip.is_link_local or ip.is_unspecified or ip.is_multicast or ip.is_reserved:
         return Nearness.ANY
     return Nearness.PUBLIC if ip.is_global else Nearness.PRIVATE
+
+
+def nearness_of_name(host: str) -> Nearness:
+    """How near a host is as far as its name tells: a proxy resolves it, and we never see its address.
+
+    An address counts as what it is. `localhost`, names without a dot, and names of private zones are nearer than
+    others, which are taken for public: a public name that leads inside is for the proxy to refuse.
+    """
+    host = host.strip("[]").rstrip(".").lower()
+    try:
+        return nearness_of(host)
+    except ValueError:
+        pass
+    if host == "localhost" or host.endswith(".localhost"):
+        return Nearness.LOOPBACK
+    # Old spellings of addresses (`0x7f000001`, `127.1`) are no names either.
+    last = host.rpartition(".")[2]
+    if last.isdecimal() or last.startswith("0x"):
+        return Nearness.ANY
+    return Nearness.PRIVATE if "." not in host or host.endswith(_PRIVATE_ZONES) else Nearness.PUBLIC
 
 
 def _embedded(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -11,13 +11,28 @@ from typing import Final
 
 import aiohttp
 import structlog
+from yarl import URL
 
 from headgate.http.addresses import Nearness, guarded_socket
 from headgate.http.answers import CHUNK_BYTES, Answer
-from headgate.http.failures import TRANSPORT_ERRORS, cut, unreachable
+from headgate.http.bandwidth import Bandwidth
+from headgate.http.breakers import Breakers
+from headgate.http.certificates import make_context
+from headgate.http.failures import (
+    PROXY_ERRORS,
+    TRANSPORT_ERRORS,
+    cut,
+    proxy_failed,
+    proxy_refused,
+    unreachable,
+    untrusted,
+)
 from headgate.http.files import open_file
 from headgate.http.masking import mask_url
+from headgate.http.network import Network
+from headgate.http.peer import find_issuer
 from headgate.http.redirects import ANY_HOST, Hop, check_hop, first_hop, next_hop, with_credentials_of
+from headgate.http.retries import PASSING_CODES, PASSING_STATUSES, backoff_s, pause_s
 from headgate.kernel.errors import Refused, Unavailable
 
 __all__ = ["Answer", "Outgoing", "mask_url"]
@@ -41,32 +56,40 @@ def default_user_agent() -> str:
 
 
 class Outgoing:
-    """Opens URLs; one per process, connections are kept and shared.
+    """Opens URLs; connections are kept and shared.
 
-    `file_roots` are the folders under which file:// may read. `redirect_hosts` are the host names a redirect may lead
-    to; with `*` every host, as long as its address is no nearer to us than the upstream's. `connections` bounds the
-    requests open at once, others wait. `tls` replaces the system's certificate authorities.
+    `network` says how requests leave. `file_roots` are the folders under which file:// may read. `redirect_hosts` are
+    the host names a redirect may lead to; with `*` every host, as long as its address is no nearer to us than the
+    upstream's. `breakers` know which hosts are left alone.
     """
 
     def __init__(
         self,
+        network: Network | None = None,
         *,
         file_roots: Sequence[Path] = (),
-        connect_timeout_s: float = 10,
-        stall_timeout_s: float = 60,
-        connections: int = 100,
         user_agent: str | None = None,
         redirect_hosts: Collection[str] = (ANY_HOST,),
-        tls: ssl.SSLContext | None = None,
+        breakers: Breakers | None = None,
     ) -> None:
+        self.network = network or Network()
         self._file_roots = tuple(file_roots)
-        self._connect_timeout_s = connect_timeout_s
-        self._stall_timeout_s = stall_timeout_s
-        self._slots = asyncio.Semaphore(connections)
+        self._slots = asyncio.Semaphore(self.network.connections)
+        self._bandwidth = Bandwidth(self.network.bytes_per_second) if self.network.bytes_per_second else None
         self._user_agent = user_agent or default_user_agent()
         self._redirect_hosts = frozenset(host.lower() for host in redirect_hosts)
-        self._tls = tls
+        self._breakers = breakers or Breakers()
+        self._tls: ssl.SSLContext | None = None
         self._sessions: dict[Nearness, aiohttp.ClientSession] = {}
+        self._users = 0
+        self._is_retired = False
+        self._closing: asyncio.Task[None] | None = None
+
+    def retire(self) -> None:
+        """Close every connection as soon as nobody uses one; who still holds this may go on using it."""
+        self._is_retired = True
+        if not self._users and self._sessions:
+            self._closing = asyncio.create_task(self.close())
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -95,9 +118,9 @@ class Outgoing:
             async with open_file(url, self._file_roots, method, headers) as answer:
                 yield answer
             return
-        hop = first_hop(url, headers) if told_by is None else await self._told(url, headers, told_by)
-        async with self._slots:
-            response = await self._follow(hop, method, body)
+        hop = self._first(url, headers) if told_by is None else await self._told(url, headers, told_by)
+        async with self._used(), self._slots:
+            response = await self._persist(hop, method, body)
             try:
                 yield self._answer(response)
             finally:
@@ -112,14 +135,55 @@ class Outgoing:
             _check_file_source(url, told_by)
             return url
         hop = await self._told(url, _NO_HEADERS, told_by)
-        await check_hop(hop, told_by)
+        await check_hop(hop, told_by, self._is_proxied)
         return str(hop.url if _is_file(told_by) else with_credentials_of(hop.url, told_by))
+
+    @asynccontextmanager
+    async def _used(self) -> AsyncIterator[None]:
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if self._is_retired and not self._users:
+                await self.close()
+
+    def _first(self, url: str, headers: Mapping[str, str]) -> Hop:
+        token = self.network.bearer_token
+        return first_hop(url, headers if token is None else {**headers, "Authorization": f"Bearer {token}"})
+
+    def _is_proxied(self, url: URL) -> bool:
+        return self.network.proxies.find(url) is not None
 
     async def _told(self, url: str, headers: Mapping[str, str], told_by: str) -> Hop:
         if _is_file(told_by):
             hop = first_hop(url, headers)
-            return await next_hop(Hop(hop.url, headers, Nearness.PUBLIC), url, self._redirect_hosts)
-        return await next_hop(first_hop(told_by, headers), url, self._redirect_hosts)
+            origin = Hop(hop.url, headers, Nearness.PUBLIC)
+        else:
+            origin = self._first(told_by, headers)
+        return await next_hop(origin, url, self._redirect_hosts, self._is_proxied)
+
+    async def _persist(self, hop: Hop, method: str, body: bytes | None) -> aiohttp.ClientResponse:
+        """Follow, and again when that met a failure that may pass."""
+        most = 0 if body is not None else self.network.retries
+        for attempt in range(most):
+            try:
+                response = await self._follow(hop, method, body)
+            except Unavailable as error:
+                if error.code not in PASSING_CODES:
+                    raise
+                pause, reason = backoff_s(attempt), error.message
+            else:
+                if response.status not in PASSING_STATUSES:
+                    return response
+                asked = pause_s(response.headers.get("Retry-After"), attempt)
+                if asked is None:
+                    return response
+                response.release()
+                pause, reason = asked, f"{hop.shown} answered {response.status}."
+            log.info("upstream_retried", reason=reason, attempt=attempt + 1, pause_s=round(pause, 2))
+            await asyncio.sleep(pause)
+        return await self._follow(hop, method, body)
 
     async def _follow(self, hop: Hop, method: str, body: bytes | None) -> aiohttp.ClientResponse:
         first = hop
@@ -129,28 +193,57 @@ class Outgoing:
             if response.status not in _REDIRECTS or location is None or body is not None:
                 return response
             response.release()
-            hop = await next_hop(hop, location, self._redirect_hosts)
+            hop = await next_hop(hop, location, self._redirect_hosts, self._is_proxied)
             log.debug("redirected", url=first.shown, to=hop.shown)
         raise Unavailable(
             "upstream-redirects", f"{first.shown} redirects in a loop, or more than {MAX_REDIRECTS} times."
         )
 
     async def _request(self, hop: Hop, method: str, body: bytes | None) -> aiohttp.ClientResponse:
+        proxy = self.network.proxies.find(hop.url)
+        where = f"{hop.url.host}:{hop.url.port}"
+        self._breakers.enter(where)
         try:
             # The whole head has to arrive in time; aiohttp alone would wait anew after each byte of it.
-            async with asyncio.timeout(self._connect_timeout_s + self._stall_timeout_s):
-                return await self._session(hop.limit).request(
-                    method, hop.url, headers=hop.headers, data=body, allow_redirects=False
+            async with asyncio.timeout(self.network.connect_timeout_s + self.network.stall_timeout_s):
+                response = await self._session(Nearness.ANY if proxy else hop.limit).request(
+                    method, hop.url, headers=hop.headers, data=body, proxy=proxy, allow_redirects=False
                 )
         except TRANSPORT_ERRORS as error:
-            raise unreachable(hop.shown, error) from None
+            failure = await self._explain(hop, proxy, error)
+            self._breakers.leave(where, failure.message)
+            raise failure from None
+        except BaseException:
+            self._breakers.forgive(where)
+            raise
+        self._breakers.leave(where, None)
+        if proxy is not None and response.status == 407:
+            response.release()
+            raise proxy_refused(mask_url(proxy))
+        return response
+
+    async def _explain(self, hop: Hop, proxy: str | None, error: Exception) -> Unavailable:
+        """What happened, in a sentence; for a certificate that is not trusted, who issued it."""
+        if proxy is not None and isinstance(error, PROXY_ERRORS):
+            return proxy_failed(mask_url(proxy), hop.shown, error)
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return untrusted(hop.shown, error, await find_issuer(hop.url, proxy, hop.limit))
+        return unreachable(hop.shown, error)
 
     def _session(self, limit: Nearness) -> aiohttp.ClientSession:
         """The connections that reach addresses no nearer than `limit`; made when first needed."""
         if limit not in self._sessions:
+            if self._tls is None:
+                self._tls = make_context(
+                    self.network.authorities,
+                    is_verifying=self.network.is_verifying,
+                    client_certificate=self.network.client_certificate,
+                )
             self._sessions[limit] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls or True, socket_factory=guarded_socket(limit)),
-                timeout=aiohttp.ClientTimeout(sock_connect=self._connect_timeout_s, sock_read=self._stall_timeout_s),
+                connector=aiohttp.TCPConnector(limit=0, ssl=self._tls, socket_factory=guarded_socket(limit)),
+                timeout=aiohttp.ClientTimeout(
+                    sock_connect=self.network.connect_timeout_s, sock_read=self.network.stall_timeout_s
+                ),
                 headers={"User-Agent": self._user_agent, "Accept-Encoding": "identity"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -163,9 +256,11 @@ class Outgoing:
         has_body = response.method != "HEAD" and response.status not in {204, 304}
 
         async def pieces(size: int) -> AsyncGenerator[bytes, None]:
-            pace = _Pace(self._stall_timeout_s)
+            pace = _Pace(self.network.stall_timeout_s)
             try:
                 while piece := await pace.read(response.content, size):
+                    if self._bandwidth is not None:
+                        await self._bandwidth.pay(len(piece))
                     yield piece
             except TRANSPORT_ERRORS as error:
                 raise cut(shown, error) from None

@@ -4,11 +4,12 @@
     credentials        kept                   dropped           dropped
     addresses          as before              as before         no nearer than the upstream is, unless the host is listed
 
-HTTPS never leads to plain HTTP, HTTP never to a file.
+HTTPS never leads to plain HTTP, HTTP never to a file. Behind a proxy the addresses are the proxy's to see; there the names
+of hosts are judged instead (`nearness_of_name`).
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from headgate.http.addresses import Nearness, nearness_of_host
+from headgate.http.addresses import Nearness, nearness_of_host, nearness_of_name
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import Invalid, Unavailable
 
@@ -27,6 +28,14 @@ _HARMLESS = frozenset({"accept", "accept-encoding", "range", "if-range", "if-non
 
 # What RFC 3986 allows in a URL. Such text is sent exactly as it is: presigned URLs break when quoted anew.
 _PROPER = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})*")
+
+
+IsProxied = Callable[[URL], bool]
+
+
+def never(_url: URL) -> bool:
+    """No URL is reached through a proxy."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +71,11 @@ def first_hop(url: str, headers: Mapping[str, str]) -> Hop:
         ) from None
 
 
-async def next_hop(hop: Hop, location: str, hosts: Collection[str]) -> Hop:
+async def next_hop(hop: Hop, location: str, hosts: Collection[str], is_proxied: IsProxied = never) -> Hop:
     """The request that `hop` leads to, `location` being absolute or relative.
 
-    `hosts` are the host names that may be led to, `*` for all. Raises Unavailable `upstream-redirect-refused` when the
+    `hosts` are the host names that may be led to, `*` for all; `is_proxied` says of a URL that a proxy resolves its
+    host, whose name alone is then judged. Raises Unavailable `upstream-redirect-refused` when the
     rules forbid it and `upstream-unreachable` when the host name of `hop` no longer resolves.
     """
     target = _target(hop, location)
@@ -76,13 +86,16 @@ async def next_hop(hop: Hop, location: str, hosts: Collection[str]) -> Hop:
         return Hop(target, headers)
     if ANY_HOST not in hosts:
         raise _refused(hop, target, "which is not in the list of hosts that may be led to")
-    return Hop(target, headers, min(hop.limit, await _farthest(hop)))
+    limit = min(hop.limit, await _farthest(hop, is_proxied))
+    if is_proxied(target) and nearness_of_name(_host(target)) > limit:
+        raise _refused(hop, target, "which is nearer to us than the upstream")
+    return Hop(target, headers, limit)
 
 
-async def check_hop(hop: Hop, source: str) -> None:
+async def check_hop(hop: Hop, source: str, is_proxied: IsProxied = never) -> None:
     """Raises Unavailable `upstream-redirect-refused` when the host of `hop` has an address nearer than its limit."""
-    if hop.limit is Nearness.ANY:
-        return
+    if hop.limit is Nearness.ANY or is_proxied(hop.url):
+        return  # a proxied host was judged by its name when the hop was made
     try:
         _, nearest = await nearness_of_host(_host(hop.url), hop.url.port)
     except OSError:
@@ -125,7 +138,9 @@ def _target(hop: Hop, location: str) -> URL:
     return target
 
 
-async def _farthest(hop: Hop) -> Nearness:
+async def _farthest(hop: Hop, is_proxied: IsProxied) -> Nearness:
+    if is_proxied(hop.url):
+        return nearness_of_name(_host(hop.url))
     try:
         farthest, _ = await nearness_of_host(_host(hop.url), hop.url.port)
     except OSError:

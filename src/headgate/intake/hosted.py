@@ -10,6 +10,7 @@ An artifact's life:
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +56,10 @@ class Add(Change):
     sha256: Sha256
     size_bytes: int
     record: Record
-    about: dict[str, Any]
+    about: dict[str, Any] | None
     store: BlobStore
+    origin: str = "upload"
+    action: Action = Action.ARTIFACT_UPLOAD
     may_replace_deleted: bool = False
 
     async def apply(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
@@ -80,7 +83,7 @@ class Add(Change):
         values = {
             "package": self.artifact.name,
             "status": "active",
-            "origin": "upload",
+            "origin": self.origin,
             "sha256": self.sha256,
             "size_bytes": self.size_bytes,
             "record": msgspec.json.encode(self.record),
@@ -92,7 +95,7 @@ class Add(Change):
             subdir_id=subdir_id, filename=self.artifact.filename, **values
         )
         await connection.execute(statement.on_conflict_do_update(index_elements=["subdir_id", "filename"], set_=values))
-        await _audit(connection, Action.ARTIFACT_UPLOAD, self, channel, sha256=self.sha256, size_bytes=self.size_bytes)
+        await _audit(connection, self.action, self, channel, sha256=self.sha256, size_bytes=self.size_bytes)
         return True
 
 
@@ -202,6 +205,17 @@ class HostedWriter:
                 future.set_result(outcome)
 
 
+async def apply_together(connection: AsyncConnection, channel: Channel, changes: Sequence[Change], cause: str) -> None:
+    """All changes in the open transaction, one revision per subdir; raises what the first refused one raises."""
+    await require_channel(connection, channel)
+    changed = []
+    for change in changes:
+        subdir_id = await ensure_subdir(connection, channel.id, change.subdir)
+        if await change.apply(connection, channel, subdir_id):
+            changed.append(change)
+    await _reindex(connection, channel, changed, cause)
+
+
 async def _applied(connection: AsyncConnection, channel: Channel, change: Change) -> bool | Exception:
     try:
         async with connection.begin_nested():  # a refused change leaves nothing behind, not even its subdir
@@ -211,7 +225,9 @@ async def _applied(connection: AsyncConnection, channel: Channel, change: Change
         return error
 
 
-async def _reindex(connection: AsyncConnection, channel: Channel, changes: list[Change]) -> None:
+async def _reindex(
+    connection: AsyncConnection, channel: Channel, changes: list[Change], cause: str = "artifacts changed"
+) -> None:
     touched: dict[Subdir, set[str]] = defaultdict(set)
     for change in changes:
         touched[change.subdir].add(change.artifact.name)
@@ -227,7 +243,7 @@ async def _reindex(connection: AsyncConnection, channel: Channel, changes: list[
             digest, body = encode_shard(shard)
             await save_shards(connection, {digest: body})
             await save_source_shards(connection, place, {name: (digest, digest)})
-        await publish(connection, channel.id, subdir, names, "artifacts changed")
+        await publish(connection, channel.id, subdir, names, cause)
 
 
 async def _hosted_shard(connection: AsyncConnection, subdir_id: int, package: str) -> Shard:

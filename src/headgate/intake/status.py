@@ -1,4 +1,4 @@
-"""How a mirror stands: per upstream and subdir, when it was looked at and what came of it."""
+"""How a mirror stands: per mirror and subdir, when it was looked at and what came of it."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class SubdirStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class UpstreamStatus:
-    """One upstream, with the subdirs that were looked at."""
+class MirrorStatus:
+    """One mirror, with the subdirs that were looked at."""
 
     source: Source
     subdirs: list[SubdirStatus]
@@ -35,11 +35,13 @@ class UpstreamStatus:
 def require_mirror(channel: Channel) -> None:
     """Raises Conflict `kind-unfit` for any other kind of channel."""
     if channel.kind is not ChannelKind.MIRROR:
-        raise Conflict("kind-unfit", f"Channel {channel.name} is {channel.kind}; only mirrors follow upstreams.")
+        raise Conflict(
+            "kind-unfit", f"Channel {channel.name} is {channel.kind}; only those of kind mirror follow anything."
+        )
 
 
-async def mirror_status(database: Database, channel: Channel) -> list[UpstreamStatus]:
-    """Every upstream of a mirror in order of priority: one query. Raises Conflict `kind-unfit`."""
+async def mirror_status(database: Database, channel: Channel) -> list[MirrorStatus]:
+    """Every mirror of a channel in order of priority: one query. Raises Conflict `kind-unfit`."""
     require_mirror(channel)
     upstreams = [source for source in channel.sources if source.kind is SourceKind.UPSTREAM]
     columns = tables.source_subdir.c
@@ -66,4 +68,4 @@ async def mirror_status(database: Database, channel: Channel) -> list[UpstreamSt
         for row in await connection.execute(statement):
             status = SubdirStatus(Subdir(row.name), row.checked_at, row.synced_at, row.failure, row.names)
             found[row.source_id].append(status)
-    return [UpstreamStatus(source, found[source.id]) for source in upstreams]
+    return [MirrorStatus(source, found[source.id]) for source in upstreams]

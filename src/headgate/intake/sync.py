@@ -1,5 +1,6 @@
 """Following one subdir of one upstream: read what changed, stamp it, keep it, publish it.
 
+    (filters changed? let what is here through them again)
     fetch listing -> compare fingerprints -> read changed shards -> stamp, keep cached files -> encode -> store
                                                                                              (batches) -> publish (once)
 
@@ -9,7 +10,7 @@ in one last transaction.
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
@@ -32,7 +33,8 @@ from headgate.conda.records import stamp
 from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
-from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamReader, UpstreamState
+from headgate.intake.screens import Left, Screen, open_screen, pack_names, refilter
+from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamState
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError, Invalid
 
@@ -46,6 +48,16 @@ class Progress(Protocol):
 
     async def __call__(self, step: str, done: int, total: int) -> None:
         """`done` of `total` items of the step."""
+
+
+class Reader(Protocol):
+    """Reads one subdir of a mirror, wherever it is found."""
+
+    async def fetch(self, previous: UpstreamState | None) -> UpstreamListing | Unchanged | Missing:
+        """As `UpstreamReader.fetch`."""
+
+    def keep_base(self, base_url: str) -> str:
+        """What is written down of the base URL of the listing that was fetched last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +80,31 @@ class _Place:
     previous: UpstreamState | None
     is_first: bool
     known: dict[str, tuple[bytes, bytes]]
+    screen: Screen
+    filter_key: str | None
+    signed: bytes | None
 
 
 async def sync_subdir(
-    database: Database, channel: Channel, source: Source, subdir: Subdir, reader: UpstreamReader, progress: Progress
+    database: Database, channel: Channel, source: Source, subdir: Subdir, reader: Reader, progress: Progress
 ) -> Outcome:
     """Bring one subdir up to its upstream. Whatever the upstream answers, a good revision is never lost.
 
     Raises Unavailable or Invalid (remembered as the subdir's failure) when the upstream cannot be read.
     """
     place = await _open_place(database, channel, source, subdir)
+    is_refiltered = place.filter_key != place.screen.key
+    if is_refiltered:
+        await progress(f"{subdir}: filtering what is here", 0, 0)
+        await _refilter(database, place)
     await progress(f"{subdir}: reading the upstream's index", 0, 0)
     try:
         found = await reader.fetch(place.previous)
         if isinstance(found, Unchanged | Missing):
-            return await _note_nothing(database, place, found)
+            outcome = await _note_nothing(database, place, found)
+            return Outcome("changed") if is_refiltered else outcome
         try:
-            return await _take(database, place, found, progress)
+            return await _take(database, place, reader, found, progress)
         finally:
             await found.close()
     except HeadgateError as error:
@@ -96,10 +116,42 @@ async def _open_place(database: Database, channel: Channel, source: Source, subd
     async with database.write() as connection:
         number = await source_subdir_id(connection, source.id, subdir)
         columns = tables.source_subdir.c
-        row = (await connection.execute(select(columns.state, columns.synced_at).where(columns.id == number))).one()
+        wanted = (columns.state, columns.synced_at, columns.filter_key, columns.closure, columns.signed)
+        row = (await connection.execute(select(*wanted).where(columns.id == number))).one()
         known = await read_source_shards(connection, number)
-    previous = None if row.state is None else msgspec.convert(row.state, UpstreamState)
-    return _Place(channel, source, subdir, number, previous, row.synced_at is None, known)
+    filters = source.settings.filters
+    screen = open_screen(filters, row.closure, row.signed)
+    # Who signed what is known once the index was read for that.
+    is_readable = row.state is not None and not (filters.only_signed and row.signed is None)
+    previous = msgspec.convert(row.state, UpstreamState) if is_readable else None
+    return _Place(
+        channel, source, subdir, number, previous, row.synced_at is None, known, screen, row.filter_key, row.signed
+    )
+
+
+async def _refilter(database: Database, place: _Place) -> None:
+    await refilter(database, place.source_subdir, place.screen)
+    async with database.write() as connection:
+        await _update_place(connection, place, filter_key=place.screen.key)
+        if place.subdir in place.channel.subdirs:
+            await publish(connection, place.channel.id, place.subdir, None, "filters changed")
+
+
+async def _note_signed(database: Database, place: _Place, listing: UpstreamListing) -> _Place:
+    """Keep which files carry signatures, when a filter asks; what is here goes through the filters again."""
+    if not place.screen.filters.only_signed:
+        return place
+    said = listing.extras.get("signatures")
+    signed = pack_names(msgspec.json.decode(said, type=dict[str, Any])) if said else pack_names(())
+    if signed == place.signed:
+        return place
+    async with database.write() as connection:
+        await _update_place(connection, place, signed=signed)
+        number = tables.source_subdir.c.id == place.source_subdir
+        closure = (await connection.execute(select(tables.source_subdir.c.closure).where(number))).scalar_one()
+    place = replace(place, signed=signed, screen=open_screen(place.screen.filters, closure, signed))
+    await refilter(database, place.source_subdir, place.screen)
+    return place
 
 
 async def _note_nothing(database: Database, place: _Place, found: Unchanged | Missing) -> Outcome:
@@ -126,14 +178,17 @@ async def _update_place(connection: AsyncConnection, place: _Place, **values: An
     await connection.execute(update(tables.source_subdir).where(chosen).values(values))
 
 
-async def _take(database: Database, place: _Place, listing: UpstreamListing, progress: Progress) -> Outcome:
+async def _take(
+    database: Database, place: _Place, reader: Reader, listing: UpstreamListing, progress: Progress
+) -> Outcome:
+    place = await _note_signed(database, place, listing)
     known = place.known
     changed = [n for n, fingerprint in listing.fingerprints.items() if known.get(n, (None,))[0] != fingerprint]
     gone = known.keys() - listing.fingerprints.keys()
     # Where the bytes are is known from here on, so that a client of an early revision can fetch them; and what was the
     # upstream's state no longer describes what we hold, until `_finish` says what does.
     async with database.write() as connection:
-        await _update_place(connection, place, base_url=listing.base_url, state=None)
+        await _update_place(connection, place, base_url=reader.keep_base(listing.base_url), state=None)
     done = 0
     async for batch in _batches(listing, changed):
         await _store(database, place, listing.fingerprints, batch)
@@ -161,7 +216,7 @@ async def _store(
 ) -> None:
     old, cached = await _remembered(database, place, batch.keys())
 
-    def encode() -> dict[str, tuple[bytes, bytes]]:
+    def encode() -> tuple[dict[str, tuple[bytes, bytes]], Left]:
         now_ms = clock.now_ms()
         encoded = {}
         for name, shard in batch.items():
@@ -170,13 +225,13 @@ async def _store(
                 encoded[name] = encode_shard(merged)
             except Invalid as error:
                 log.warning("package-unreadable", package=name, code=error.code, reason=error.message)
-        return encoded
+        return encoded, place.screen.leave({name: batch[name] for name in encoded})
 
-    encoded = await asyncio.to_thread(encode)
+    encoded, left = await asyncio.to_thread(encode)
     async with database.write() as connection:
-        await save_shards(connection, dict(encoded.values()))
+        await save_shards(connection, {**dict(encoded.values()), **left.bodies})
         rows = {name: (fingerprints[name], digest) for name, (digest, _) in encoded.items()}
-        await save_source_shards(connection, place.source_subdir, rows)
+        await save_source_shards(connection, place.source_subdir, rows, left.digests)
 
 
 async def _remembered(
@@ -244,12 +299,14 @@ async def _keep_cached(database: Database, place: _Place, gone: Collection[str])
         kept = {
             name: _merged(_empty(), old[name], cached[name], is_first=False, now_ms=0) for name in cached if name in old
         }
-        encoded = {name: encode_shard(shard) for name, shard in kept.items() if not shard.is_empty}
+        kept = {name: shard for name, shard in kept.items() if not shard.is_empty}
+        encoded = {name: encode_shard(shard) for name, shard in kept.items()}
+        left = place.screen.leave(kept)
         async with database.write() as connection:
-            await save_shards(connection, dict(encoded.values()))
+            await save_shards(connection, {**dict(encoded.values()), **left.bodies})
             # An upstream that brings the name back will differ from this fingerprint.
             rows = {name: (b"", digest) for name, (digest, _) in encoded.items()}
-            await save_source_shards(connection, place.source_subdir, rows)
+            await save_source_shards(connection, place.source_subdir, rows, left.digests)
             await drop_source_shards(connection, place.source_subdir, [name for name in some if name not in encoded])
 
 
@@ -268,6 +325,7 @@ async def _finish(database: Database, place: _Place, listing: UpstreamListing, c
             checked_at=now,
             synced_at=now,
             failure=None,
+            filter_key=place.screen.key,
         )
         detail = {"source": place.source.id, "changed": changed, "removed": gone}
         await record(

@@ -93,7 +93,7 @@ class UpstreamReader:
     ) -> None:
         self._outgoing = outgoing
         self._budget = budget or MemoryBudget(max_document_bytes)
-        self._root = f"{base_url.rstrip('/')}/{subdir}/"
+        self.root = f"{base_url.rstrip('/')}/{subdir}/"
         self._scratch = scratch
         self._limits = UnpackLimits(max_document_bytes)
         self._concurrency = concurrency
@@ -117,7 +117,7 @@ class UpstreamReader:
             return Missing()
         raise Unavailable(
             "upstream-status",
-            f"{mask_url(self._root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
+            f"{mask_url(self.root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
             "its credentials may be wrong, or the subdir may not exist there.",
         )
 
@@ -125,7 +125,7 @@ class UpstreamReader:
         self, form: Form, previous: UpstreamState | None
     ) -> ShardedListing | DocumentListing | Unchanged | int:
         """The listing read from one file, or the status that says it is not there."""
-        url = self._root + _FILES[form]
+        url = self.root + _FILES[form]
         conditions = _conditions(previous) if previous is not None and previous.form == form else {}
         async with self._outgoing.open(url, headers=conditions) as answer:
             log.debug("upstream-index", url=answer.url, status=answer.status)
@@ -147,8 +147,8 @@ class UpstreamReader:
             self._outgoing,
             url,
             _state("shards", answer, index.info),
-            base_url=await self._resolve(url, index.info, "base_url"),
-            shards_url=await self._resolve(url, index.info, "shards_base_url"),
+            base_url=await resolve_base(self._outgoing, url, index.info, "base_url"),
+            shards_url=await resolve_base(self._outgoing, url, index.info, "shards_base_url"),
             shards=index.shards,
             concurrency=self._concurrency,
         )
@@ -160,7 +160,7 @@ class UpstreamReader:
             try:
                 with naming(url):
                     repodata, fingerprints = await _finish(self._take_apart, packed, run_exports)
-                base_url = await self._resolve(url, repodata.info, "base_url")
+                base_url = await resolve_base(self._outgoing, url, repodata.info, "base_url")
             except BaseException:
                 await self._budget.give_back(held_bytes)
                 raise
@@ -179,7 +179,7 @@ class UpstreamReader:
     async def _read_run_exports(self) -> RunExports:
         """What run_exports.json says beside a monolithic document; nothing when the upstream has none."""
         for name in _RUN_EXPORTS:
-            url = self._root + name
+            url = self.root + name
             async with self._outgoing.open(url) as answer:
                 if answer.status in _NOT_HERE:
                     continue
@@ -207,17 +207,18 @@ class UpstreamReader:
         mixed = run_exports.keys() & fingerprints.keys()
         return repodata, fingerprints | {n: mix_fingerprint(fingerprints[n], run_exports[n]) for n in mixed}
 
-    async def _resolve(self, url: str, info: Mapping[str, Any], key: str) -> str:
-        """An absolute URL ending in a slash, from a `base_url` relative to the file that says it (CEP 15, CEP 16)."""
-        base = info.get(key) or ""
-        if not isinstance(base, str):
-            raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not text.")
-        try:
-            joined = urljoin(url, base or ".")
-        except ValueError:
-            raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not an address.") from None
-        vetted = await self._outgoing.vet(joined, told_by=url)
-        return vetted if vetted.endswith("/") else f"{vetted}/"
+
+async def resolve_base(outgoing: Outgoing, url: str, info: Mapping[str, Any], key: str) -> str:
+    """An absolute URL ending in a slash, from a `base_url` relative to the file that says it (CEP 15, CEP 16)."""
+    base = info.get(key) or ""
+    if not isinstance(base, str):
+        raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not text.")
+    try:
+        joined = urljoin(url, base or ".")
+    except ValueError:
+        raise Invalid("upstream-garbled", f"{mask_url(url)}: its {key} is not an address.") from None
+    vetted = await outgoing.vet(joined, told_by=url)
+    return vetted if vetted.endswith("/") else f"{vetted}/"
 
 
 def _prove_absence(statuses: Sequence[int]) -> bool:

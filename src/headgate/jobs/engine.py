@@ -1,10 +1,4 @@
-"""DBOS, set up: where its database is, which queues there are, how a worker is named.
-
-queue     what runs there                  at once   looked at every
-publish   documents somebody waits for     2         0.15 s
-sync      mirrors                          2         0.25 s
-upkeep    clean-up                         1         5 s
-"""
+"""DBOS, set up: where its database is, which version of the steps it runs, how a worker is named."""
 
 import asyncio
 from typing import Any
@@ -13,13 +7,12 @@ from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 
+from headgate.jobs.kinds import QUEUES
+
 APPLICATION = "headgate"
 # A killed workflow resumes only under the version that began it: it changes when a workflow's steps do, not at a release.
 STEPS_VERSION = "1"
 INSTANCE = "headgate"
-
-PUBLISH, SYNC, UPKEEP = "publish", "sync", "upkeep"
-_QUEUES = ((PUBLISH, 2, 0.15), (SYNC, 2, 0.25), (UPKEEP, 1, 5.0))
 
 
 def _engine(url: URL) -> Engine:
@@ -64,7 +57,7 @@ def open_client(url: str) -> DBOSClient:
 
 
 def open_worker(url: str, executor: str) -> DBOS:
-    """For a process that runs workflows; `executor` must be unique among live ones and stable across restarts."""
+    """For a process that runs workflows; `executor` must be unique among all that live."""
     config: DBOSConfig = {
         "name": APPLICATION,
         "system_database_engine": _engine(make_url(url)),
@@ -80,5 +73,5 @@ def open_worker(url: str, executor: str) -> DBOS:
 
 async def declare_queues() -> None:
     """Make the queues known; after `DBOS.launch`."""
-    for name, at_once, poll_s in _QUEUES:
+    for name, at_once, poll_s in QUEUES:
         await DBOS.register_queue_async(name, worker_concurrency=at_once, polling_interval_sec=poll_s)

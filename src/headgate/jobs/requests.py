@@ -1,13 +1,28 @@
 """What jobs are asked to do, as they are written down: plain JSON values."""
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class SyncRequest(TypedDict):
-    """Follow the upstreams of a mirror. `subdirs` None: those its sources name, else every known one."""
+    """Follow the mirrors of a channel. `mirror` None: all. `subdirs` None: those they name, else every known one."""
 
     channel: str
+    mirror: NotRequired[str | None]
     subdirs: list[str] | None
+
+
+class LdapRequest(TypedDict):
+    """Follow an LDAP directory; `is_forced` disables leavers however many they are."""
+
+    directory: str
+    is_forced: bool
+
+
+class FetchRequest(TypedDict):
+    """Bring artifacts of a mirror here. `files` None: those its settings name, else every file of these names."""
+
+    channel: str
+    files: list[str] | None
 
 
 class PublishRequest(TypedDict):
@@ -18,8 +33,15 @@ class PublishRequest(TypedDict):
     document: str
 
 
+class PromoteRequest(TypedDict):
+    """Carry out a promotion that was decided on."""
+
+    promotion: int
+
+
 class UpkeepRequest(TypedDict):
     """Collect what nobody names any more."""
 
     shard_age_days: int
     blob_age_hours: int
+    history_days: int

@@ -1,28 +1,28 @@
-"""A worker's life: take over what an earlier one left, run what is asked for, and look around now and then."""
+"""A worker's life: take over what the dead left, run what is asked for, and look around now and then."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import structlog
 from dbos import DBOS
 
 from headgate.channels.catalog import read_channels
-from headgate.channels.documents import EAGER, Renderer
+from headgate.channels.documents import EAGER
+from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
-from headgate.db.engine import Database
-from headgate.db.watch import Watch
-from headgate.http.client import Outgoing
 from headgate.jobs.engine import declare_queues, open_worker
+from headgate.jobs.executors import Executors
+from headgate.jobs.ldap import LdapClock
 from headgate.jobs.lost import LostJobs
-from headgate.jobs.publish import PublishJobs
-from headgate.jobs.service import JobService
-from headgate.jobs.sync import SyncJobs
-from headgate.jobs.upkeep import UpkeepJobs
+from headgate.jobs.parts import WorkerParts
+from headgate.jobs.registry import make_jobs
+from headgate.jobs.requests import UpkeepRequest
+from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
-from headgate.storage.local import BlobStore
 
 _LOOK_S = 0.1
 _FIRST_CLEAN_UP_S = 600.0
@@ -33,42 +33,34 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerParts:
-    """What jobs work with."""
-
-    database: Database
-    watch: Watch
-    store: BlobStore
-    outgoing: Outgoing
-    jobs: JobService
-
-
-@dataclass(frozen=True, slots=True)
 class UpkeepPlan:
     """How often to clean up, and what counts as old."""
 
     interval_s: float
-    shard_age_days: int
-    blob_age_hours: int
+    request: UpkeepRequest
+    ldap_interval: timedelta
 
 
-async def run_worker(jobs_url: str, executor: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
-    """Run jobs until `stop` is set; what is under way then resumes with the next worker of the same name."""
+async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop: asyncio.Event) -> None:
+    """Run jobs until `stop` is set; what is under way then goes on with another worker."""
     parts.store.sweep()
-    worker = open_worker(jobs_url, executor)
-    SyncJobs(parts.database, parts.outgoing, parts.store.folder.scratch)
-    PublishJobs(Renderer(parts.database, parts.store))
-    UpkeepJobs(parts.database, parts.store)
+    executors = Executors(parts.database, parts.store.folder.workers)
+    await executors.claim()
+    worker = open_worker(jobs_url, executors.name)
+    closing = make_jobs(parts)
     DBOS.launch()
     _adopt_logs()
     await declare_queues()
     await parts.watch.start()
-    log.info("worker_started", executor=executor)
-    looking = asyncio.create_task(_look_around(parts, upkeep, LostJobs(worker, executor)))
+    log.info("worker_started", executor=executors.name)
+    around = _Around(parts, upkeep, executors, LostJobs(worker, executors), stop)
+    looking = asyncio.create_task(around.look())
     await stop.wait()
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     DBOS.destroy()
+    await closing()
+    await executors.let_go()
 
 
 def _adopt_logs() -> None:
@@ -79,43 +71,76 @@ def _adopt_logs() -> None:
     library.addFilter(lambda line: not (line.exc_info and isinstance(line.exc_info[1], HeadgateError)))
 
 
-async def _look_around(parts: WorkerParts, upkeep: UpkeepPlan, lost: LostJobs) -> None:
-    seen: int | None = None
-    checked_at = time.monotonic()
-    # Soon after a start, so that a server which is restarted every day is cleaned up at all.
-    cleaned_at = checked_at - upkeep.interval_s + _FIRST_CLEAN_UP_S
-    while True:
-        try:
-            if time.monotonic() - checked_at > _CHECK_S:
-                # What failed is tried again though nothing changed.
-                checked_at, seen = time.monotonic(), None
-                await lost.resume()
-            version = parts.watch.version()
-            if version != seen:
-                seen = version
-                await _render_what_fell_behind(parts)
-            if time.monotonic() - cleaned_at > upkeep.interval_s:
-                cleaned_at = time.monotonic()
-                await parts.jobs.collect("headgate", upkeep.shard_age_days, upkeep.blob_age_hours)
-        except HeadgateError as error:
-            log.warning("look_failed", code=error.code, reason=error.message)
-            seen = None
-            await asyncio.sleep(_REST_AFTER_FAILURE_S)
-        except Exception:
-            # Nobody else would look again: a database that was away for a moment must not end it.
-            log.exception("look_failed")
-            seen = None
-            await asyncio.sleep(_REST_AFTER_FAILURE_S)
-        await asyncio.sleep(_LOOK_S)
+class _Around:
+    """What a worker looks at now and then, besides its queues."""
 
+    def __init__(
+        self, parts: WorkerParts, upkeep: UpkeepPlan, executors: Executors, lost: LostJobs, stop: asyncio.Event
+    ) -> None:
+        self._parts = parts
+        self._upkeep = upkeep
+        self._executors = executors
+        self._lost = lost
+        self._stop = stop
+        self._seen: int | None = None
+        self._checked_at = -_CHECK_S
+        # Soon after a start, so that a server which is restarted every day is cleaned up at all.
+        self._cleaned_at = time.monotonic() - upkeep.interval_s + _FIRST_CLEAN_UP_S
+        self._ldap = LdapClock(parts.database, parts.jobs, upkeep.ldap_interval)
 
-async def _render_what_fell_behind(parts: WorkerParts) -> None:
-    """Ask for the eager document of every subdir whose newest revision has none: the revision is the request."""
-    async with parts.database.read() as connection:
-        channels = await read_channels(connection)
-    for channel in channels:
-        for subdir in _behind(channel):
-            await parts.jobs.publish(channel.name, subdir, EAGER)
+    async def look(self) -> None:
+        """Look, for ever."""
+        while True:
+            try:
+                await self._look_once()
+            except HeadgateError as error:
+                log.warning("look_failed", code=error.code, reason=error.message)
+                self._seen = None
+                await asyncio.sleep(_REST_AFTER_FAILURE_S)
+            except Exception:
+                # Nobody else would look again: a database that was away for a moment must not end it.
+                log.exception("look_failed")
+                self._seen = None
+                await asyncio.sleep(_REST_AFTER_FAILURE_S)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _look_once(self) -> None:
+        if time.monotonic() - self._checked_at > _CHECK_S:
+            # What failed is tried again though nothing changed.
+            self._checked_at, self._seen = time.monotonic(), None
+            if not await self._executors.beat():
+                log.error("worker_taken_for_dead", executor=self._executors.name)
+                self._stop.set()
+                return
+            await self._lost.resume()
+        version = self._parts.watch.version()
+        if version != self._seen:
+            self._seen = version
+            async with self._parts.database.read() as connection:
+                channels = await read_channels(connection)
+            await self._render_what_fell_behind(channels)
+            await self._start_what_is_due(channels)
+        if time.monotonic() - self._cleaned_at > self._upkeep.interval_s:
+            self._cleaned_at = time.monotonic()
+            await self._parts.jobs.collect("headgate", self._upkeep.request)
+        await self._ldap.look()
+
+    async def _render_what_fell_behind(self, channels: Iterable[Channel]) -> None:
+        """Ask for the eager document of every subdir whose newest revision has none: the revision is the request."""
+        for channel in channels:
+            for subdir in _behind(channel):
+                await self._parts.jobs.publish(channel.name, subdir, EAGER)
+
+    async def _start_what_is_due(self, channels: Iterable[Channel]) -> None:
+        """Ask for the syncs whose time has come; several workers ask for the same one, and it happens once."""
+        now = clock.now()
+        due = [(one, source) for one in channels for source in one.sources if (source.next_run_at or now) < now]
+        for channel, source in due:
+            moment_ms = clock.to_ms(source.next_run_at or now)
+            job_id = f"schedule-{source.id}-{moment_ms}"
+            await self._parts.jobs.sync("schedule", channel.name, mirror=source.name, job_id=job_id)
+            async with self._parts.database.write() as connection:
+                await reschedule(connection, channel, source)
 
 
 def _behind(channel: Channel) -> list[str]:

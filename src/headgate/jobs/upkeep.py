@@ -10,6 +10,7 @@ from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.requests import UpkeepRequest
+from headgate.jobs.service import JobService
 from headgate.kernel import clock
 from headgate.storage.local import BlobStore
 
@@ -20,18 +21,20 @@ _IDEMPOTENCY_AGE = timedelta(days=1)
 class UpkeepJobs(DBOSConfiguredInstance):
     """Cleans up."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, jobs: JobService) -> None:
         super().__init__(INSTANCE)
+        self._jobs = jobs
         self._database = database
         self._store = store
 
     @DBOS.workflow(name="collect-garbage")
     async def collect(self, request: UpkeepRequest) -> dict[str, int]:
-        """Collect entries, then the shards only they named, then blobs; how many of each."""
+        """Collect entries, then the shards only they named, then blobs, then old jobs; how many of each."""
         return {
             "entries": await self.entries(request),
             "shards": await self.shards(request),
             "blobs": await self.blobs(request),
+            "jobs": await self.history(request),
         }
 
     @DBOS.step()
@@ -53,3 +56,8 @@ class UpkeepJobs(DBOSConfiguredInstance):
     async def blobs(self, request: UpkeepRequest) -> int:
         """Blobs that no artifact and no document names."""
         return await collect_blobs(self._database, self._store, timedelta(hours=request["blob_age_hours"]))
+
+    @DBOS.step()
+    async def history(self, request: UpkeepRequest) -> int:
+        """Jobs that ended long ago."""
+        return await self._jobs.forget_old(clock.now() - timedelta(days=request["history_days"]))

@@ -8,7 +8,8 @@ DATA/
 ├── blobs/ab/abcdef…             bytes by sha256: package files and rendered documents
 ├── incoming/<random>.part       uploads and documents being written, locked; swept when a process starts
 ├── incoming/<sha256>.fetch      an artifact on its way from upstream, tailed by every process that serves it
-└── scratch/                     upstream documents being read; likewise
+├── scratch/                     upstream documents being read; likewise
+└── workers/<name>.lock          one per jobs worker, locked while it lives
 """
 
 from pathlib import Path
@@ -29,11 +30,12 @@ class DataFolder:
         self.incoming = root / "incoming"
         self.scratch = root / "scratch"
         self.metrics = root / "metrics"
+        self.workers = root / "workers"
         self.lock = root / "lock"
 
     def create(self) -> None:
         """Make the folders; nobody else on the machine may look into them."""
-        for folder in (self.root, self.blobs, self.incoming, self.scratch, self.metrics):
+        for folder in (self.root, self.blobs, self.incoming, self.scratch, self.metrics, self.workers):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

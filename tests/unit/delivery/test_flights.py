@@ -15,6 +15,7 @@ from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
 from headgate.delivery.flights import Address, Flights
 from headgate.delivery.located import Located
 from headgate.http.client import Outgoing
+from headgate.http.network import Network
 from headgate.kernel.errors import HeadgateError
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
@@ -36,7 +37,8 @@ class Upstream:
 
     def __init__(self):
         self.body = BODY
-        self.address = Address("", "")
+        self.outgoing = Outgoing(Network(stall_timeout_s=5))
+        self.address = Address("", "", self.outgoing)
         self.requests = 0
         self.cut_after = None
         self.gate = asyncio.Event()
@@ -65,9 +67,10 @@ async def upstream():
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/x"
-    server.address = Address(url, told_by=url)
+    server.address = Address(url, url, server.outgoing)
     yield server
     server.gate.set()
+    await server.outgoing.close()
     await runner.cleanup()
 
 
@@ -87,17 +90,15 @@ async def receive_into(received, flight):
 
 @contextlib.asynccontextmanager
 async def opened_flights(store):
-    outgoing = Outgoing(stall_timeout_s=5)
     landed = []
 
     async def note(located, size):
         landed.append((located.sha256, size))
 
-    flights = Flights(outgoing, store, note)
+    flights = Flights(store, note)
     LANDED[flights] = landed
     yield flights
     await flights.close()
-    await outgoing.close()
 
 
 async def until(is_so):
@@ -188,7 +189,7 @@ async def test_a_cut_connection_is_an_error_and_leaves_nothing(store, upstream):
 
 
 async def test_nothing_is_promised_when_nothing_arrives(store, upstream):
-    nothing = Address("http://127.0.0.1:1/x", told_by="http://127.0.0.1:1/")
+    nothing = Address("http://127.0.0.1:1/x", "http://127.0.0.1:1/", upstream.outgoing)
     async with opened_flights(store) as flights:
         flight = flights.join(wanted(), [nothing])
         with flight.in_use(), pytest.raises(HeadgateError) as refused:
@@ -198,7 +199,7 @@ async def test_nothing_is_promised_when_nothing_arrives(store, upstream):
 
 async def test_a_second_upstream_is_tried_when_the_first_has_nothing(store, upstream):
     async with opened_flights(store) as flights:
-        nothing = Address(upstream.address.url.replace("/x", "/absent"), upstream.address.told_by)
+        nothing = Address(upstream.address.url.replace("/x", "/absent"), upstream.address.told_by, upstream.outgoing)
         assert await read(flights.join(wanted(), [nothing, upstream.address])) == BODY
 
 
@@ -233,17 +234,14 @@ async def test_an_unknown_size_is_known_once_everything_arrived(store, upstream)
 
 
 async def test_a_landing_that_fails_is_an_error_and_nobody_waits_for_ever(store, upstream):
-    outgoing = Outgoing(stall_timeout_s=5)
-
     async def fail(located, size):
         raise RuntimeError("the database is away")
 
-    flights = Flights(outgoing, store, fail)
+    flights = Flights(store, fail)
     with pytest.raises(HeadgateError) as refused:
         await asyncio.wait_for(read(flights.join(wanted(), [upstream.address])), 10)
     assert refused.value.code == "internal-error"
     await flights.close()
-    await outgoing.close()
 
 
 def left_by_a_dead_worker(store, body):

@@ -6,6 +6,7 @@ import pytest
 from aiohttp import web
 
 from headgate.http.client import Outgoing
+from headgate.http.network import Network
 from headgate.kernel.errors import Invalid, Unavailable
 from tests.unit.http.servers import content, serve
 
@@ -126,7 +127,7 @@ async def test_requests_beyond_the_bound_wait() -> None:
         open_now -= 1
         return web.Response()
 
-    client = Outgoing(connections=2)
+    client = Outgoing(Network(connections=2))
 
     async def ask(url: str) -> None:
         async with client.open(url) as answer:

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from headgate.bootstrap import Services
+from headgate.channels import mirrors
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.sources import read_offers
 from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
 from headgate.delivery.located import Located
 from headgate.delivery.sources import Landing
 from headgate.http.client import Outgoing
+from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import Outcome, sync_subdir
 from headgate.intake.upstream import UpstreamReader
 
@@ -48,7 +50,9 @@ class Mirror:
         await self._services.snapshots.reload()
         self.channel = self._services.catalog.get(self.channel.name)
         source = self.channel.sources[0]
-        reader = UpstreamReader(self._outgoing, source.url or "", NOARCH, self._services.core.store.folder.scratch)
+        scratch = self._services.core.store.folder.scratch
+        route = self._services.routes.of(source)
+        reader = MirrorReader([UpstreamReader(self._outgoing, route.urls[0], NOARCH, scratch)], route.keep_base)
         return await sync_subdir(self._services.core.database, self.channel, source, NOARCH, reader, progress)
 
     async def offered(self) -> set[str]:
@@ -62,7 +66,7 @@ async def mirror(services: Services, tmp_path: Path) -> Mirror:
     folder.mkdir()
     name = ChannelName("follower")
     await services.core.channels.create("tests", name, ChannelKind.MIRROR)
-    await services.core.channels.add_upstream("tests", name, folder.as_uri())
+    await services.core.mirrors.add("tests", name, mirrors.Mirror(None, (folder.as_uri(),)))
     await services.snapshots.reload()
     return Mirror(services, folder, services.catalog.get(name))
 

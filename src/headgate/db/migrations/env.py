@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from alembic import context
 
-from headgate.db.tables import Bytes, Moment, metadata
+from headgate.db.columns import Bytes, Moment
+from headgate.db.tables import metadata
 
 
 def _render(kind: str, item: Any, _autogen: Any) -> str | Literal[False]:

@@ -8,16 +8,20 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from headgate.doors.api import (
     access,
     artifacts,
+    authorities,
     channels,
+    filters,
     grants,
     groups,
     jobs,
+    ldap,
     me,
+    mirrors,
+    promotions,
     revisions,
     roles,
     tokens,
     uploads,
-    upstreams,
     users,
 )
 from headgate.doors.api.errors import install_errors
@@ -76,8 +80,20 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, upstreams, channels):
+    for room in (uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
-    for room in (users, groups, roles, grants, access, tokens, jobs, me):
+    for room in (
+        users,
+        groups,
+        roles,
+        grants,
+        access,
+        ldap,
+        tokens,
+        authorities,
+        jobs,
+        promotions,
+        me,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     return app

@@ -102,6 +102,7 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
+NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
 
 
@@ -126,14 +127,25 @@ def _at_channel(
     permission: Permission, decided: Callable[[Principal, Permission, str, str], Decision] = decide
 ) -> Callable[[str, ApiServices, Principal], Awaitable[Visit]]:
     async def check(channel: ChannelPath, services: Services, principal: Caller) -> Visit:
-        found = services.catalog.find(channel)
-        # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
-        insist(decided(principal, permission, channel, "private" if found is None else found.privacy))
-        if found is None:
-            raise NotFound("channel-unknown", f"There is no channel {channel}.")
-        return Visit(principal, found)
+        return visit(services, principal, permission, channel, decided)
 
     return check
+
+
+def visit(
+    services: ApiServices,
+    principal: Principal,
+    permission: Permission,
+    channel: str,
+    decided: Callable[[Principal, Permission, str, str], Decision] = decide,
+) -> Visit:
+    """The principal at a channel. Raises Refused unless they may do that there, NotFound `channel-unknown`."""
+    found = services.catalog.find(channel)
+    # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
+    insist(decided(principal, permission, channel, "private" if found is None else found.privacy))
+    if found is None:
+        raise NotFound("channel-unknown", f"There is no channel {channel}.")
+    return Visit(principal, found)
 
 
 Reading = Annotated[Visit, Depends(_at_channel(Permission.CHANNEL_READ))]

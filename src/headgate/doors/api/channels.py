@@ -7,11 +7,10 @@ from fastapi import APIRouter
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel, ChannelKind, ChannelSettings
-from headgate.channels.service import Upstream
-from headgate.conda.names import ChannelName, Subdir
+from headgate.conda.names import ChannelName
 from headgate.doors.api.callers import Caller, Managing, Reading, Services, SignedIn, may_read, require
 from headgate.doors.api.idempotency import IdempotentRoute
-from headgate.doors.api.models import ChannelAnswer, ChannelBody, ChannelChange, UpstreamBody
+from headgate.doors.api.models_channels import ChannelAnswer, ChannelBody, ChannelChange
 from headgate.doors.api.paging import Listing, Paging
 from headgate.doors.api.services import ApiServices
 from headgate.kernel.errors import Invalid, NotFound
@@ -29,11 +28,11 @@ async def list_channels(caller: Caller, services: Services, page: Paging) -> Lis
 
 @router.post("/channels", status_code=201)
 async def create_channel(body: ChannelBody, caller: SignedIn, services: Services) -> ChannelAnswer:
-    """Create a channel; a mirror with its upstreams at once."""
+    """Create a channel; one of kind mirror with its mirrors at once."""
     name = ChannelName.parse(body.name)
     require(caller, Permission.CHANNEL_MANAGE, name)
-    if body.upstreams and body.kind is not ChannelKind.MIRROR:
-        raise Invalid("upstreams-misplaced", "Only a mirror has upstreams.")
+    if body.mirrors and body.kind is not ChannelKind.MIRROR:
+        raise Invalid("mirrors-misplaced", "Only a channel of kind mirror has mirrors.")
     await services.core.channels.create(
         caller.actor,
         name,
@@ -41,7 +40,7 @@ async def create_channel(body: ChannelBody, caller: SignedIn, services: Services
         privacy=body.privacy,
         settings=ChannelSettings(**body.settings.given()),
         members=_members(caller, services, body.members),
-        upstreams=[upstream_of(one) for one in body.upstreams],
+        mirrors=[one.mirror() for one in body.mirrors],
     )
     await services.snapshots.reload()
     return shown(services.catalog.get(name))
@@ -77,11 +76,6 @@ async def delete_channel(visit: Managing, services: Services) -> None:
 def shown(channel: Channel) -> ChannelAnswer:
     """A channel as the API shows it."""
     return ChannelAnswer.model_validate(channel.as_json())
-
-
-def upstream_of(body: UpstreamBody) -> Upstream:
-    """The upstream that a body describes. Raises Invalid `subdir-invalid`."""
-    return Upstream(body.url, None if body.subdirs is None else [Subdir.parse(subdir) for subdir in body.subdirs])
 
 
 def _members(caller: Principal, services: ApiServices, names: Iterable[str]) -> list[ChannelName]:

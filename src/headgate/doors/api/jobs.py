@@ -1,4 +1,4 @@
-"""Jobs: watched, stopped, tried again."""
+"""Jobs: watched, paused, stopped, tried again."""
 
 from typing import Annotated
 
@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query
 
 from headgate.doors.api.callers import JobManager, Services
 from headgate.doors.api.idempotency import IdempotentRoute
-from headgate.doors.api.models import JobAnswer
+from headgate.doors.api.models import JobAnswer, JobLineAnswer, JobLogAnswer
 from headgate.doors.api.paging import Listing, Number, Paging
+from headgate.jobs.progress import MAX_LINES
 
 router = APIRouter(tags=["jobs"], route_class=IdempotentRoute)
 
@@ -32,6 +33,30 @@ async def list_jobs(
 async def show_job(_caller: JobManager, services: Services, job_id: JobPath) -> JobAnswer:
     """One job, with how far it is."""
     return JobAnswer.model_validate(await services.jobs.get_job(job_id))
+
+
+@router.get("/jobs/{job_id}/log")
+async def read_log(
+    _caller: JobManager,
+    services: Services,
+    job_id: JobPath,
+    lines: Annotated[int, Query(ge=1, le=MAX_LINES, description="At most so many.")] = MAX_LINES,
+) -> JobLogAnswer:
+    """The last lines of what a job said, the oldest first."""
+    found = await services.jobs.read_log(job_id, lines)
+    return JobLogAnswer(lines=[JobLineAnswer.model_validate(line) for line in found])
+
+
+@router.post("/jobs/{job_id}/pause")
+async def pause_job(caller: JobManager, services: Services, job_id: JobPath) -> JobAnswer:
+    """Let a job that has not ended rest until it is resumed."""
+    return JobAnswer.model_validate(await services.jobs.pause(caller.actor, job_id))
+
+
+@router.post("/jobs/{job_id}/resume")
+async def resume_job(caller: JobManager, services: Services, job_id: JobPath) -> JobAnswer:
+    """Let a paused or stopped job go on at its step."""
+    return JobAnswer.model_validate(await services.jobs.resume(caller.actor, job_id))
 
 
 @router.post("/jobs/{job_id}/stop")

@@ -3,15 +3,24 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
 from headgate.access.service import AccessService
+from headgate.approvals.plans import Planner
+from headgate.approvals.promotions import PromotionService
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class ApiCore(Protocol):
@@ -22,12 +31,28 @@ class ApiCore(Protocol):
         """Where everything but bytes is kept."""
 
     @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
+
+    @property
     def channels(self) -> ChannelService:
         """Writes channels."""
 
     @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """Writes CA bundles."""
+
+    @property
     def access(self) -> AccessService:
         """Writes users and tokens."""
+
+    @property
+    def ldap(self) -> LdapService:
+        """Writes LDAP directories."""
 
 
 class ApiServices(Protocol):
@@ -54,6 +79,14 @@ class ApiServices(Protocol):
         """Tells who calls."""
 
     @property
+    def ldap_examiner(self) -> LdapExaminer:
+        """Tries LDAP directories out."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
+
+    @property
     def jobs(self) -> JobService:
         """Asks for jobs."""
 
@@ -64,3 +97,15 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
+
+    @property
+    def planner(self) -> Planner:
+        """Works out promotions."""
+
+    @property
+    def promotions(self) -> PromotionService:
+        """Decides on promotions."""

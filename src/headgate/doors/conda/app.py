@@ -17,12 +17,12 @@ from headgate.channels.shards import ShardCache
 from headgate.conda.names import Sha256, Subdir
 from headgate.db.snapshots import Snapshots
 from headgate.doors.conda.artifacts import ArtifactDoor
-from headgate.doors.conda.freshness import Freshness
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
 from headgate.doors.credentials import SignIn
 from headgate.doors.http import Head, Scope, Send, Validators, header, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
+from headgate.jobs.freshness import Freshness
 from headgate.kernel.errors import NotFound, Refused
 from headgate.storage.local import BlobStore
 

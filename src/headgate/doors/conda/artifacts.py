@@ -1,4 +1,4 @@
-"""Sending package files: from disk, or while they arrive."""
+"""Sending package files: from disk, while they arrive, or the client to where they are."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -47,6 +47,12 @@ class ArtifactDoor:
         if wanted.size_bytes is not None and self._is_bodyless(scope, wanted):
             # What the record promises is all that the client asked: no upstream is troubled.
             await begin(scope, send, _head(wanted, wanted.size_bytes))
+            return
+        elsewhere = await self.upstream.elsewhere(wanted)
+        if elsewhere is not None:
+            ARTIFACTS.count("redirect")
+            await start(send, 302, {"location": elsewhere, "content-length": "0", "cache-control": _CACHE_CONTROL})
+            await finish(send)
             return
         body = await self.delivery.open(wanted)
         if isinstance(body, StoredFile):

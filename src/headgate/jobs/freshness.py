@@ -1,8 +1,9 @@
-"""What a conda client may have to wait for: the first sync of a subdir, a document of the newest revision."""
+"""What a client may have to wait for: the first sync of a subdir, a document of the newest revision."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from headgate.channels.catalog import Catalog
@@ -14,6 +15,7 @@ from headgate.jobs.service import JobService
 from headgate.kernel import clock
 from headgate.kernel.errors import NotFound, Unavailable
 
+_NOARCH, _USUAL = Subdir("noarch"), Subdir("linux-64")
 _POLL_S = 0.02
 _JOB_POLL_S = 0.1
 _STALE_AFTER = timedelta(seconds=3)
@@ -83,6 +85,18 @@ class Freshness:
         if subdir not in now.subdirs:
             raise NotFound("subdir-unknown", f"Channel {channel.name} has no {subdir}.")
         return now
+
+    async def read_first(self, channel: Channel, platforms: Sequence[Subdir]) -> Channel:
+        """The channel once each of the platforms, and noarch, was read if it can be; without any, the usual one.
+
+        Raises Unavailable as `first_sync` does.
+        """
+        known = [Subdir(name) for name in channel.subdirs]
+        for subdir in (*(platforms or known or [_USUAL]), _NOARCH):
+            if self.is_first(channel, subdir):
+                with contextlib.suppress(NotFound):
+                    channel = await self.first_sync(channel, subdir)
+        return channel
 
     async def document(self, channel: Channel, subdir: str, name: str) -> Document:
         """The document at its newest revision, or the one before it when the newest takes long to render.

@@ -1,0 +1,1 @@
+"""Approvals: what passes from one channel into another, with what it needs."""

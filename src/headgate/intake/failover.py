@@ -1,0 +1,43 @@
+"""Reading a mirror that has several URLs: the first that answers."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamReader, UpstreamState
+from headgate.kernel.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+class MirrorReader:
+    """Fetches a subdir's listing from the first of several readers that can; they read the same channel elsewhere.
+
+    `keep` makes, of a base URL and the root that named it, what is written down.
+    """
+
+    def __init__(self, readers: Sequence[UpstreamReader], keep: Callable[[str, str], str]) -> None:
+        self._readers = readers
+        self._keep = keep
+        self._answered = readers[0]
+
+    async def fetch(self, previous: UpstreamState | None) -> UpstreamListing | Unchanged | Missing:
+        """As `UpstreamReader.fetch`; what is raised is what the last of them said."""
+        *others, last = self._readers
+        for reader in others:
+            try:
+                return await self._ask(reader, previous)
+            except Unavailable as error:
+                log.warning("upstream_failed_over", code=error.code, reason=error.message)
+        return await self._ask(last, previous)
+
+    def keep_base(self, base_url: str) -> str:
+        """What is written down of the base URL of the listing that was fetched last."""
+        return self._keep(base_url, self._answered.root)
+
+    async def _ask(
+        self, reader: UpstreamReader, previous: UpstreamState | None
+    ) -> UpstreamListing | Unchanged | Missing:
+        found = await reader.fetch(previous)
+        self._answered = reader
+        return found

@@ -1,0 +1,52 @@
+"""The kinds of job there are: what a job is called, which class runs it, and in which queue it waits.
+
+A new kind is a line here, a module beside this one with its workflow, and its class in `registry.py`.
+"""
+
+from dataclasses import dataclass
+
+# queue     what runs there                  at once   looked at every
+# publish   documents somebody waits for     2         0.15 s
+# sync      mirrors                          2         0.3 s
+# promote   what a person decided on         2         0.3 s
+# fetch     artifacts ahead                  2         2 s
+# ldap      directories                      1         1 s
+# upkeep    clean-up                         1         5 s
+PUBLISH, SYNC, PROMOTE, FETCH, LDAP, UPKEEP = "publish", "sync", "promote", "fetch", "ldap", "upkeep"
+QUEUES = (
+    (PUBLISH, 2, 0.15),
+    (SYNC, 2, 0.3),
+    (PROMOTE, 2, 0.3),
+    (FETCH, 2, 2.0),
+    (LDAP, 1, 1.0),
+    (UPKEEP, 1, 5.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of job; `name` is stored and never changes, `owner` is the class that has its workflow."""
+
+    name: str
+    owner: str
+    queue: str
+
+
+SYNC_MIRROR = Kind("sync-mirror", "SyncJobs", SYNC)
+FETCH_ARTIFACTS = Kind("fetch-artifacts", "FetchJobs", FETCH)
+SYNC_LDAP = Kind("sync-ldap", "LdapJobs", LDAP)
+PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
+PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
+COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        SYNC_MIRROR,
+        FETCH_ARTIFACTS,
+        SYNC_LDAP,
+        PUBLISH_DOCUMENT,
+        PROMOTE_ARTIFACTS,
+        COLLECT_GARBAGE,
+    )
+}
