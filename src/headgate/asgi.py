@@ -2,6 +2,7 @@
 
 /conda /get /t /api/repo   -> doors/conda      /health /metrics   -> here
 /api                       -> doors/api        /                  -> a front page
+/sign-in /account /device /oidc ...           -> doors/web
 """
 
 import contextlib
@@ -17,12 +18,13 @@ from headgate.access.decisions import decide
 from headgate.access.permissions import Permission
 from headgate.bootstrap import Services, build_services, open_place
 from headgate.doors.api.app import build_api
-from headgate.doors.conda.app import CondaDoor, public_url
+from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
-from headgate.doors.http import Receive, Scope, Send, finish, start
+from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
 from headgate.doors.metrics import REQUESTS, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
+from headgate.doors.web.app import PATHS, WebDoor
 from headgate.doors.web.home import render_home
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
@@ -41,6 +43,7 @@ class Application:
         self._services = services
         self._api = build_api(services)
         self._conda = build_conda_door(services)
+        self._web = WebDoor(services)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -63,6 +66,8 @@ class Application:
             await self._guarded(scope, send, "conda")
         elif path.startswith(b"/api/"):
             await self._api(dict(scope), receive, cast(Any, _counting(send, "api")))
+        elif path.partition(b"?")[0].startswith(PATHS):
+            await self._web(dict(scope), receive, cast(Any, _counting(send, "web")))
         else:
             await self._guarded(scope, send, "web")
 
@@ -104,7 +109,8 @@ class Application:
             for channel in self._services.catalog.all()
             if decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy).is_allowed
         ]
-        page = render_home(channels, public_url(scope, self._services.core.place.settings.server.public_url))
+        url = public_url(scope, self._services.core.place.settings.server.public_url)
+        page = render_home(channels, url, None if principal.is_anonymous else principal.name)
         await _send_text(scope, send, page.decode(), {"content-type": HTML, **PAGE_HEADERS})
 
 

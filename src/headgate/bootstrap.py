@@ -8,23 +8,34 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
 from headgate.access.arrivals import ArrivalService
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
 from headgate.access.ldap.client import LdapClient
 from headgate.access.ldap.examination import LdapExaminer
 from headgate.access.ldap.service import LdapService
 from headgate.access.ldap.signin import LdapSignIn
 from headgate.access.ldap.store import TOPIC as LDAP
 from headgate.access.ldap.store import LdapDirectories
+from headgate.access.oidc import OidcSignIn
 from headgate.access.passwords import PasswordRules
 from headgate.access.rounds import Rounds
 from headgate.access.secrets import load_secret
 from headgate.access.service import AccessRules, AccessService
+from headgate.access.sessions import TOPIC as SESSIONS
+from headgate.access.sessions import Lifetime, Sessions, SessionService
 from headgate.access.uses import TokenUses
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exporting import Exporter
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
+from headgate.airgap.trees import TreeImporter
+from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
@@ -46,6 +57,7 @@ from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
+from headgate.doors.sessions import SessionCookies
 from headgate.http.breakers import Breakers
 from headgate.http.network import DIRECT, Network
 from headgate.http.proxies import Proxies
@@ -53,6 +65,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
+from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -120,7 +133,10 @@ class Core:
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
+    sessions: SessionService
+    devices: DeviceService
     ldap: LdapService
+    trust: TrustService
 
 
 def build_core(place: Place) -> Core:
@@ -129,6 +145,7 @@ def build_core(place: Place) -> Core:
     secret = load_secret(place.folder.secret)
     sealer = open_sealer(place)
     rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
+    access = AccessService(database, secret, rules)
     return Core(
         place=place,
         database=database,
@@ -136,9 +153,17 @@ def build_core(place: Place) -> Core:
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
         authorities=AuthorityService(database),
-        access=AccessService(database, secret, rules),
+        access=access,
+        sessions=SessionService(database, secret, _lifetime(place.settings)),
+        devices=DeviceService(database, secret, access, _login_life(place.settings)),
         ldap=LdapService(database, secret),
+        trust=TrustService(database),
     )
+
+
+def _lifetime(settings: Settings) -> Lifetime:
+    hours = settings.access
+    return Lifetime(timedelta(hours=hours.session_hours), timedelta(hours=hours.session_idle_hours))
 
 
 @contextlib.asynccontextmanager
@@ -149,6 +174,39 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         yield core
     finally:
         await core.database.close()
+
+
+def build_airgap(core: Core) -> AirgapParts:
+    """What carries things over the air gap, but for the exporter, which needs a way to the bytes."""
+    database, store, settings = core.database, core.store, core.place.settings.airgap
+    importer, drops = Importer(database, store), None
+    if settings.drop_folder is not None:
+        trees = TreeImporter(database, store)
+        drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
+    return AirgapParts(
+        exports=Exports(store),
+        importer=importer,
+        drops=drops,
+        scan_s=settings.scan_seconds,
+        keep_s=settings.keep_hours * 3600,
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
+    """An exporter with a delivery chain of its own, closed at the end."""
+    database, store, routes = core.database, core.store, open_routes(core.place)
+    async with database.read() as connection:
+        await routes.load(connection)
+    flights = Flights(store, Landing(database, store))
+    delivery = WithPolicy(FromStore(store, FromUpstream(database, flights, routes)))
+    catalog = Catalog()
+    locator = Locator(database, catalog, Maps(database), ShardCache(database))
+    try:
+        yield Exporter(database, store, catalog, locator, delivery)
+    finally:
+        await flights.close()
+        await routes.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +220,8 @@ class Services:
     authenticator: Authenticator
     sign_in: SignIn
     rounds: Rounds
+    cookies: SessionCookies
+    oidc: OidcSignIn
     ldap: LdapClient
     ldap_examiner: LdapExaminer
     maps: Maps
@@ -174,6 +234,7 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    exports: Exports
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
@@ -200,12 +261,15 @@ def build_services(place: Place) -> Services:
     """Put a web worker together."""
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
-    watch = watch_of(database)
+    watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
     uses = TokenUses(database)
     snapshots.follow(TOPIC, catalog.load)
-    ldap = LdapClient(load_secret(place.folder.secret))
+    ldap = LdapClient(secret)
     authenticator = _build_authenticator(place, snapshots, uses, ldap)
+    sessions = Sessions(database, secret, _lifetime(settings))
+    snapshots.follow(SESSIONS, sessions.load)
+    cookies = SessionCookies(sessions, authenticator, settings.server.public_url)
     maps, shards = Maps(database), ShardCache(database)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
@@ -227,10 +291,13 @@ def build_services(place: Place) -> Services:
         authenticator=authenticator,
         sign_in=SignIn(
             authenticator,
+            cookies,
             ProxyRanges(settings.server.trusted_proxies),
             is_taking_query_keys=settings.access.accept_key_in_query,
         ),
         rounds=Rounds(uses, authenticator.failures),
+        cookies=cookies,
+        oidc=OidcSignIn(database, secret, routes.everywhere, core.sessions),
         ldap=ldap,
         ldap_examiner=LdapExaminer(database, ldap),
         maps=maps,
@@ -243,6 +310,7 @@ def build_services(place: Place) -> Services:
         locator=Locator(database, catalog, maps, shards),
         upstream=upstream,
         delivery=WithPolicy(FromStore(store, upstream)),
+        exports=Exports(store),
         freshness=Freshness(
             catalog,
             snapshots,
@@ -265,3 +333,9 @@ def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ld
     snapshots.follow(LDAP, directories.load)
     snapshots.follow("access", authenticator.load)
     return authenticator
+
+
+def _login_life(settings: Settings) -> timedelta:
+    """How long a token of `headgate login` lives: as told, and no longer than any may."""
+    access = settings.access
+    return timedelta(days=min(access.login_token_days, access.token_max_days or access.login_token_days))

@@ -25,6 +25,7 @@ OTHER_VARIABLES = frozenset(
         "HEADGATE_URL",
         "HEADGATE_TOKEN",
         "HEADGATE_ADMIN_PASSWORD",
+        "HEADGATE_OIDC_PROVIDER",
         "HEADGATE_SHARED",
         "HEADGATE_VENV",
         "HEADGATE_MITMDUMP",
@@ -82,12 +83,17 @@ class DatabaseSettings(_Section):
 
 
 class AccessSettings(_Section):
-    """What passwords and tokens must be."""
+    """What passwords and tokens must be, and how long those who signed in stay so."""
 
     password_min_length: int = Field(default=12, ge=8, le=128, description="Shortest password that is taken.")
     token_max_days: int = Field(default=365, ge=0, le=3650, description="Longest life of a token; 0: no limit.")
     accept_key_in_query: bool = Field(
         default=False, description="Take a token from `?key=` as well, for tools that can do no better."
+    )
+    session_hours: int = Field(default=168, ge=1, le=8760, description="How long a browser stays signed in at most.")
+    session_idle_hours: int = Field(default=24, ge=1, le=8760, description="How long without a request in between.")
+    login_token_days: int = Field(
+        default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
     )
 
 
@@ -175,6 +181,19 @@ class JobsSettings(_Section):
     history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
 
 
+class AirgapSettings(_Section):
+    """What is carried over the air gap."""
+
+    drop_folder: AbsolutePath | None = Field(
+        default=None, description="Folder whose bundles and zips are taken in; without it, none."
+    )
+    scan_seconds: int = Field(default=60, ge=1, description="Time between two looks through the drop folder.")
+    settle_seconds: float = Field(
+        default=30, ge=0, description="How long a file there must have been left alone before it is looked at."
+    )
+    keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -204,6 +223,7 @@ class Settings(BaseSettings):
     upkeep: UpkeepSettings = UpkeepSettings()
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
+    airgap: AirgapSettings = AirgapSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

@@ -10,7 +10,7 @@ from pathlib import Path
 from headgate.access.ldap.client import LdapClient
 from headgate.access.ldap.sync import LdapSync
 from headgate.access.secrets import load_secret
-from headgate.bootstrap import Place, build_core, open_place, open_routes
+from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
 from headgate.db.watch import watch_of
 from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
@@ -38,7 +38,9 @@ async def work(place: Place, *, has_parent: bool) -> None:
     stop = asyncio.Event()
     _stop_on(stop, has_parent=has_parent)
     try:
-        parts = WorkerParts(core.database, watch, core.store, routes, jobs, LdapSync(core.database, ldap))
+        parts = WorkerParts(
+            core.database, watch, core.store, routes, jobs, LdapSync(core.database, ldap), build_airgap(core)
+        )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:
         ldap.close()

@@ -43,6 +43,15 @@ class Caller:
         """What the API answers to a package file."""
         return self._ask("POST", f"/api/v1/channels/{channel}/artifacts?filename={filename}", data, self._credentials())
 
+    def send(self, method: str, path: str, data: bytes) -> Reply:
+        """What a path answers to the administrator's bytes."""
+        return self._ask(method, path, data, self._credentials())
+
+    def ended_at(self, job_id: str) -> str | None:
+        """When a job ended; None while it has not."""
+        moment: str | None = self.api("GET", f"jobs/{job_id}").json()["ended_at"]
+        return moment
+
     def follow(self, channel: str, url: str) -> None:
         """Make a public mirror of an upstream's noarch."""
         wanted = {"name": channel, "kind": "mirror", "privacy": "public"}

@@ -44,6 +44,18 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /channels/outer/world/fetch", 202, {}),
     ("GET /channels/outer/world/mirror", 200, None),
     ("POST /channels/outer/world/sync", 202, {}),
+    ("POST /channels/team/exports", 202, {}),
+    ("GET /channels/team/exports/none", 404, None),
+    ("GET /channels/team/exports/none/manifest", 404, None),
+    ("GET /channels/team/exports/none/content", 404, None),
+    ("DELETE /channels/team/exports/none", 404, None),
+    ("POST /channels/team/imports", 202, {}),
+    ("GET /channels/team/imports/none", 404, None),
+    ("GET /bundles/keys", 200, None),
+    ("POST /bundles/keys", 201, {"name": "outside", "key": "ab" * 32}),
+    ("DELETE /bundles/keys/spare", 204, None),
+    ("GET /bundles/dropped", 200, None),
+    ("POST /bundles/scan", 202, {}),
     ("DELETE /tokens/ada/viewer", 204, None),
     ("DELETE /tokens/2", 204, None),
     ("POST /tokens/2/rotate", 200, {}),
@@ -52,6 +64,15 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /users/bob", 200, None),
     ("PATCH /users/bob", 200, {"is_disabled": True}),
     ("DELETE /users/bob", 204, None),
+    ("GET /users/ada/sessions", 200, None),
+    ("DELETE /users/ada/sessions", 204, None),
+    ("DELETE /users/ada/sessions/1", 404, None),
+    ("GET /oidc-providers", 200, None),
+    ("POST /oidc-providers", 201, {"name": "new", "issuer": "https://sso.example", "client_id": "headgate"}),
+    ("GET /oidc-providers/sso", 404, None),
+    ("PATCH /oidc-providers/sso", 404, {"is_welcoming": False}),
+    ("DELETE /oidc-providers/sso", 404, None),
+    ("POST /oidc-providers/sso/test", 404, None),
     ("GET /groups", 200, None),
     ("POST /groups", 201, {"name": "Networkers"}),
     ("DELETE /groups/Developers", 204, None),
@@ -71,6 +92,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("DELETE /ldap-directories/corp", 204, None),
     ("POST /ldap-directories/corp/sync", 202, {"force": False}),
     ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
+    ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -79,16 +102,21 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /jobs/none/stop", 404, None),
     ("POST /jobs/none/retry", 404, None),
 ]
-# Open to more than those who manage; tested by themselves below, in test_api_mutations.py or test_api_lists.py.
+# Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
+# test_sessions.py, test_devices.py, test_api_lists.py or test_api_mutations.py.
 OTHERS = {
     "GET /access/explain",
     "GET /channels",
+    "DELETE /me/sessions/{id}",
     "GET /me",
+    "GET /me/sessions",
     "GET /promotions",
     "GET /promotions/{id}",
     "GET /tokens",
     "POST /me/password",
     "POST /channels/{channel}/artifacts",
+    "POST /login/device",
+    "POST /login/device/token",
     "POST /promotions",
     "POST /promotions/preview",
     "POST /promotions/{id}/undo",
@@ -109,6 +137,9 @@ def generic(route: str) -> str:
         .replace("members/user/ada", "members/{kind}/{member}")
         .replace("users/bob", "users/{name}")
         .replace("tokens/2", "tokens/{id}")
+        .replace("users/ada", "users/{name}")
+        .replace("sessions/1", "sessions/{id}")
+        .replace("/sso", "/{name}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
         .replace("corp", "{name}")
@@ -125,6 +156,7 @@ async def fill(services: Services) -> None:
     spare = certificate_pem().encode()
     await services.core.authorities.add("test", "spare", spare, is_everywhere=False)
     await access.grants.create_role("test", "spare", [Permission.AUDIT_READ])
+    await services.core.trust.add("test", "spare", "0f" * 32)
     await access.grants.add_grant("test", PrincipalKind.GROUP, "Developers", "downloader", Scope("team"))
     # Nobody listens there, so a test of it fails at once.
     values = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
@@ -205,6 +237,7 @@ async def test_me_says_who_calls(callers: Callers) -> None:
             "addresses": None,
             "expires_at": shown["token"]["expires_at"],
         },
+        "csrf_token": None,
     }
 
 

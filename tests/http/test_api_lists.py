@@ -11,7 +11,9 @@ import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.ldap.service import LdapChange
+from headgate.access.oidc_providers import OidcProvider, OidcSettings
 from headgate.access.permissions import Permission
+from headgate.access.sessions import Beginning
 from headgate.access.tokens import TokenWish
 from headgate.bootstrap import Services
 from headgate.channels.mirrors import Mirror
@@ -42,6 +44,8 @@ RULES = {
         "/access/explain?permission=channel:read&channel=apple",
         "/access/explain?permission=channel:read&channel=zebra&user=zebra",
     ),
+    "/bundles/dropped": Rule(None, "/bundles/dropped", is_named=False),
+    "/bundles/keys": Rule(None, "/bundles/keys"),
     "/ca": Rule(None, "/ca"),
     "/channels": Rule("/channels", None, "/channels"),
     "/channels/{channel}": Rule("/channels/apple-mirror", "/channels/zebra-mirror"),
@@ -58,12 +62,15 @@ RULES = {
     "/jobs/{job_id}/log": Rule(None, "/jobs/{job}/log", is_named=False),
     "/ldap-directories": Rule(None, "/ldap-directories"),
     "/ldap-directories/{name}": Rule(None, "/ldap-directories/zebra"),
+    "/me/sessions": Rule("/me/sessions", None, "/users/zebra/sessions"),
     "/network": Rule(None, "/network", is_named=False),
+    "/oidc-providers": Rule(None, "/oidc-providers"),
     "/promotions": Rule("/promotions", None, "/promotions"),
     "/promotions/{id}": Rule("/promotions/1", "/promotions/2"),
     "/roles": Rule(None, "/roles"),
     "/tokens": Rule("/tokens", "/tokens?user=zebra", "/tokens"),
     "/users": Rule(None, "/users"),
+    "/users/{name}/sessions": Rule("/users/bob/sessions", "/users/zebra/sessions"),
 }
 
 
@@ -105,6 +112,12 @@ async def fill(services: Services) -> str:
         await core.channels.create("test", ChannelName(f"{word}-target"), ChannelKind.HOSTED)
     await core.authorities.add("test", "zebra", certificate_pem().encode(), is_everywhere=False)
     await core.ldap.add("test", "zebra", LdapChange({"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}))
+    await core.trust.add("test", "zebra", "0f" * 32)
+    await services.oidc.providers.add(
+        "test", OidcProvider("zebra", "https://zebra.example", "headgate", None, OidcSettings())
+    )
+    await core.sessions.begin("bob", Beginning("192.0.2.1", "apple"))
+    await core.sessions.begin("zebra", Beginning("192.0.2.1", "zebra"))
     for channel in ("apple", "apple-mirror", "apple-target"):
         await access.grants.add_grant("test", PrincipalKind.USER, "bob", "channel-manager", Scope(channel))
     await access.grants.add_grant("test", PrincipalKind.USER, "zebra", "downloader", Scope("zebra"))

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.access.directory import read_roles
 from headgate.access.grants import PrincipalKind
 from headgate.access.names import is_name
+from headgate.access.sessions import end_sessions_of
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
@@ -80,6 +81,7 @@ class ArrivalService:
                 values = {"disabled_at": clock.now(), "disabled_by": provider}
                 await connection.execute(update(tables.user).where(columns.id == row.id).values(values))
                 await record(connection, Action.USER_DISABLE, provider, subject=row.name)
+                await end_sessions_of(connection, provider, row.id)
                 left.append(row.name)
             if left:
                 await advance_epoch(connection, "access")

@@ -96,6 +96,11 @@ class Authenticator:
             return self.nobody
         return self._directory.by_name.get(name)
 
+    def user(self, number: int) -> Principal | None:
+        """The user or service account with that id, unless they are gone or disabled."""
+        found = self._directory.by_id.get(number)
+        return None if found is None or found.is_disabled else found
+
     def token(self, text: str, address: str) -> Principal:
         """The principal of a token's text. Raises BadCredentials that says what is wrong with it.
 

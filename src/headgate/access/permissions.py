@@ -12,6 +12,8 @@ class Permission(StrEnum):
     ARTIFACT_DOWNLOAD = "artifact:download"
     ARTIFACT_UPLOAD = "artifact:upload"
     AUDIT_READ = "audit:read"
+    BUNDLE_EXPORT = "bundle:export"
+    BUNDLE_TRUST = "bundle:trust"
     CHANNEL_MANAGE = "channel:manage"
     CHANNEL_READ = "channel:read"
     JOB_MANAGE = "job:manage"
@@ -40,6 +42,8 @@ ACTION_OF = {
     Permission.ARTIFACT_DOWNLOAD: ScopeAction.VIEW,
     Permission.ARTIFACT_UPLOAD: ScopeAction.ADD,
     Permission.AUDIT_READ: ScopeAction.ADMIN,
+    Permission.BUNDLE_EXPORT: ScopeAction.ADMIN,
+    Permission.BUNDLE_TRUST: ScopeAction.ADMIN,
     Permission.CHANNEL_MANAGE: ScopeAction.ADMIN,
     Permission.CHANNEL_READ: ScopeAction.VIEW,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,

@@ -11,6 +11,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             *_READING,
             Permission.ARTIFACT_DELETE,
             Permission.ARTIFACT_UPLOAD,
+            Permission.BUNDLE_EXPORT,
             Permission.CHANNEL_MANAGE,
             Permission.JOB_MANAGE,
             Permission.MIRROR_MANAGE,

@@ -13,6 +13,7 @@ from headgate.access.grants import PrincipalKind
 from headgate.access.groups import add_member
 from headgate.access.names import is_name
 from headgate.access.passwords import PasswordRules, hash_password
+from headgate.access.sessions import end_sessions_of
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
@@ -113,7 +114,8 @@ class UserService:
     async def change(self, actor: str, name: str, change: UserChange) -> None:
         """Make or unmake an administrator, disable or enable, set a password or have it changed: all, or nothing.
 
-        Whoever is disabled can sign in neither by password nor by token, from then on. Raises NotFound `user-unknown`,
+        Whoever is disabled can sign in neither by password nor by token, from then on; a new password ends the sessions
+        begun with the old one. Raises NotFound `user-unknown`,
         Conflict `last-administrator`, Invalid `password-short`, `password-weak` or `service-account-invalid`.
         """
         password_hash = None
@@ -127,6 +129,8 @@ class UserService:
             for action, values in _steps(found, change, password_hash):
                 await connection.execute(update(tables.user).where(tables.user.c.id == found.id).values(values))
                 await record(connection, action, actor, subject=name, **_shown(values))
+                if action in {Action.USER_DISABLE, Action.USER_SET_PASSWORD}:
+                    await end_sessions_of(connection, actor, found.id)
             await advance_epoch(connection, "access")
 
     async def check_has_password(self, name: str) -> None:

@@ -78,12 +78,17 @@ async def read_channels(connection: AsyncConnection) -> list[Channel]:
     ]
 
 
+async def find_channel(connection: AsyncConnection, name: str) -> Channel | None:
+    """The channel as this connection sees it, or None."""
+    return next((channel for channel in await read_channels(connection) if channel.name == name), None)
+
+
 async def get_channel(connection: AsyncConnection, name: str) -> Channel:
     """The channel as this connection sees it. Raises NotFound `channel-unknown`."""
-    for channel in await read_channels(connection):
-        if channel.name == name:
-            return channel
-    raise NotFound("channel-unknown", f"There is no channel {name}.")
+    channel = await find_channel(connection, name)
+    if channel is None:
+        raise NotFound("channel-unknown", f"There is no channel {name}.")
+    return channel
 
 
 async def require_channel(connection: AsyncConnection, channel: Channel) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.channels.model import Channel, SourceKind
 from headgate.db import tables
 
+_SPEAKING = frozenset({SourceKind.UPSTREAM, SourceKind.BUNDLE})
 # Written anew by whoever renders the index.
 _OURS = frozenset({"subdir", "base_url", "shards_base_url", "created_at", "arch", "platform"})
 
@@ -19,10 +20,12 @@ async def published_info(
 ) -> dict[str, Any]:
     """The `info` keys that a channel passes on: those of its only upstream, when it has just one and nothing else.
 
+    A bundle speaks for the channel it was made of, and counts as an upstream here.
+
     CEP 42's `channel_relations` name siblings by relative path, so they are kept only while every one of them is a
     channel of this server.
     """
-    if len(channel.sources) != 1 or channel.sources[0].kind is not SourceKind.UPSTREAM:
+    if len(channel.sources) != 1 or channel.sources[0].kind not in _SPEAKING:
         return {}
     columns = tables.source_subdir.c
     found = await connection.execute(

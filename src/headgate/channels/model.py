@@ -20,6 +20,8 @@ class ChannelKind(StrEnum):
     """Holds what was uploaded."""
     VIRTUAL = "virtual"
     """An ordered union of other channels."""
+    BUNDLE = "bundle"
+    """Holds what bundles and plain zips carried in."""
 
 
 class Privacy(StrEnum):
@@ -46,6 +48,7 @@ class SourceKind(StrEnum):
     UPSTREAM = "upstream"
     HOSTED = "hosted"
     MEMBER = "member"
+    BUNDLE = "bundle"
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,10 @@ class Routes:
         self._retire()
         return route
 
+    def everywhere(self) -> Outgoing:
+        """The way to what is no mirror, with the CA bundles that count everywhere."""
+        return self._outgoing(self.network_of(NetworkSettings(), 0))
+
     def settings_of(self, source: Source) -> tuple[tuple[str, ...], NetworkSettings]:
         """A mirror's URLs and network settings, secrets included. Raises Unavailable `secret-unreadable`."""
         whole = complete(mirror_of(source), source.sealed, self._sealer)

@@ -25,9 +25,11 @@ from headgate.db.sealing import Sealer
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid
 
-# What follows a channel's name in a path of the API cannot end it; some have more behind them.
-_NOUNS = frozenset({"artifacts", "fetch", "patches", "mirror", "mirrors", "revisions", "sync"})
-_LONG_NOUNS = frozenset({"artifacts", "mirrors", "patches"})
+# What follows a channel's name in a path of the API cannot end it; the long ones have more behind them.
+_NOUNS = frozenset({"artifacts", "exports", "fetch", "imports", "patches", "mirror", "mirrors", "revisions", "sync"})
+_LONG_NOUNS = frozenset({"artifacts", "exports", "imports", "mirrors", "patches"})
+# Kinds whose one source comes with the channel.
+_OWN_SOURCES = {ChannelKind.HOSTED: SourceKind.HOSTED, ChannelKind.BUNDLE: SourceKind.BUNDLE}
 
 
 class ChannelService:
@@ -53,25 +55,11 @@ class ChannelService:
         Raises Conflict `channel-exists`, NotFound `channel-unknown` (a member), Invalid `members-misplaced` or
         `channel-name-invalid`, and what `MirrorService.add` raises.
         """
-        _check_name(name)
-        if bool(members) != (kind is ChannelKind.VIRTUAL):
-            raise Invalid("members-misplaced", "A virtual channel needs members, in order; no other kind has any.")
-        values = {
-            "name": name,
-            "kind": kind,
-            "privacy": privacy,
-            "settings": msgspec.to_builtins(settings or ChannelSettings()),
-            "revision": 0,
-            "created_at": clock.now(),
-        }
         try:
             async with self._database.write() as connection:
-                made = await connection.execute(tables.channel.insert().values(values).returning(tables.channel.c.id))
-                number = made.scalar_one()
-                if kind is ChannelKind.HOSTED:
-                    await add_source(connection, number, SourceKind.HOSTED)
-                await _set_members(connection, number, members)
-                await record(connection, Action.CHANNEL_CREATE, actor, channel=name, kind=kind, privacy=privacy)
+                number = await create_channel(
+                    connection, actor, name, kind, privacy=privacy, settings=settings, members=members
+                )
                 for mirror in mirrors:
                     await follow(connection, self._sealer, actor, name, mirror)
                 await publish_all(connection, number, "channel created")
@@ -166,6 +154,37 @@ class ChannelService:
                 select(columns.patch).where(columns.channel_id == channel.id, columns.name == subdir)
             )
             return found.scalar_one_or_none() or b'{"patch_instructions_version":1}'
+
+
+async def create_channel(
+    connection: AsyncConnection,
+    actor: str,
+    name: ChannelName,
+    kind: ChannelKind,
+    *,
+    privacy: Privacy = Privacy.PRIVATE,
+    settings: ChannelSettings | None = None,
+    members: Sequence[ChannelName] = (),
+) -> int:
+    """Add an unpublished channel in the open transaction; its id. Raises as `ChannelService.create` does."""
+    _check_name(name)
+    if bool(members) != (kind is ChannelKind.VIRTUAL):
+        raise Invalid("members-misplaced", "A virtual channel needs members, in order; no other kind has any.")
+    values = {
+        "name": name,
+        "kind": kind,
+        "privacy": privacy,
+        "settings": msgspec.to_builtins(settings or ChannelSettings()),
+        "revision": 0,
+        "created_at": clock.now(),
+    }
+    made = await connection.execute(tables.channel.insert().values(values).returning(tables.channel.c.id))
+    number: int = made.scalar_one()
+    if kind in _OWN_SOURCES:
+        await add_source(connection, number, _OWN_SOURCES[kind])
+    await _set_members(connection, number, members)
+    await record(connection, Action.CHANNEL_CREATE, actor, channel=name, kind=kind, privacy=privacy)
+    return number
 
 
 async def _set_members(connection: AsyncConnection, channel_id: int, members: Sequence[ChannelName]) -> None:

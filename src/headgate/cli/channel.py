@@ -10,7 +10,9 @@ from headgate.cli.words import AsJson, Channel, Subdirs
 
 app = typer.Typer(no_args_is_help=True, help="Channels: make, show, change, delete.")
 
-Kind = Annotated[Literal["mirror", "hosted", "virtual"], typer.Option("--kind", help="Where its packages come from.")]
+Kind = Annotated[
+    Literal["mirror", "hosted", "virtual", "bundle"], typer.Option("--kind", help="Where its packages come from.")
+]
 Privacy = Annotated[
     Literal["public", "authenticated", "private"] | None, typer.Option("--privacy", help="Who may read it.")
 ]

@@ -2,7 +2,7 @@
 
 import os
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from aiohttp import ClientResponse, ClientSession
 
+    Read = Callable[[ClientResponse], Awaitable[Any]]
+
 DEFAULT_URL = "http://127.0.0.1:8765"
 _PIECE_BYTES = 1 << 20
 _TIMEOUT_S = 120
@@ -26,15 +28,25 @@ _UPLOAD_TIMEOUT_S = 3600
 
 
 def connected() -> "Server":
-    """The server that HEADGATE_URL names, asked with the token in HEADGATE_TOKEN."""
+    """The server that HEADGATE_URL names, asked with the token in HEADGATE_TOKEN, or that of `headgate login`."""
+    url = server_url()
     token = os.environ.get("HEADGATE_TOKEN")
-    return Server(os.environ.get("HEADGATE_URL") or DEFAULT_URL, f"Bearer {token}" if token else None)
+    if not token:
+        from headgate.cli.credentials import Credentials
+
+        token = Credentials().find(url)
+    return Server(url, f"Bearer {token}" if token else None)
 
 
 def connected_as(user: str, password: str) -> "Server":
     """The same server, asked with a user's own password."""
     basic = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
-    return Server(os.environ.get("HEADGATE_URL") or DEFAULT_URL, basic)
+    return Server(server_url(), basic)
+
+
+def server_url() -> str:
+    """The server that HEADGATE_URL names."""
+    return os.environ.get("HEADGATE_URL") or DEFAULT_URL
 
 
 def channel_path(channel: str, *rest: str) -> str:
@@ -111,17 +123,40 @@ class Server:
             "POST",
             channel_path(channel, "artifacts"),
             {"filename": file.name},
-            data=_pieces(file, told),
+            data=pieces_of([file], told),
             headers={"Content-Length": str(file.stat().st_size), "Content-Type": "application/octet-stream"},
             # Who may not upload learns so before the first byte is sent.
             expect100=True,
             timeout_s=_UPLOAD_TIMEOUT_S,
         )
 
+    def send(self, path: str, body: Any, headers: Mapping[str, str], **parameters: Any) -> Any:
+        """The answer to a large body: a form, or pieces one after the other."""
+        more = {"data": body, "headers": dict(headers), "expect100": True}
+        return self._ask("POST", path, parameters, timeout_s=_UPLOAD_TIMEOUT_S, **more)
+
+    def fetch(self, path: str, take: Callable[[bytes], None]) -> None:
+        """Hand the document at a path to `take`, piece by piece."""
+
+        async def read(answer: "ClientResponse") -> None:
+            if answer.status >= 300:
+                await self._read(answer)
+            async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+                take(piece)
+
+        self._ask("GET", path, {}, read=read)
+
     def _ask(
-        self, method: str, path: str, parameters: dict[str, Any], *, timeout_s: float = _TIMEOUT_S, **options: Any
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, Any],
+        *,
+        timeout_s: float = _TIMEOUT_S,
+        read: "Read | None" = None,
+        **options: Any,
     ) -> Any:
-        return self._runner.run(self._request(method, path, parameters, timeout_s, options))
+        return self._runner.run(self._request(method, path, parameters, timeout_s, read or self._read, options))
 
     async def _open(self) -> "ClientSession":
         from aiohttp import ClientSession
@@ -129,7 +164,13 @@ class Server:
         return ClientSession(headers=self._headers, proxy=_proxy_of(self.url))
 
     async def _request(
-        self, method: str, path: str, parameters: dict[str, Any], timeout_s: float, options: dict[str, Any]
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, Any],
+        timeout_s: float,
+        read: "Read",
+        options: dict[str, Any],
     ) -> Any:
         from aiohttp import ClientError, ClientTimeout
         from yarl import URL
@@ -139,7 +180,7 @@ class Server:
         timeout = ClientTimeout(sock_connect=10, sock_read=timeout_s)
         try:
             async with self._session.request(method, url, timeout=timeout, allow_redirects=False, **options) as answer:
-                return await self._read(answer)
+                return await read(answer)
         except (ClientError, TimeoutError) as error:
             what = str(error) or "it took too long to answer"
             raise Unavailable("server-unreachable", f"No answer from {mask_url(self.url)}: {what}.") from error
@@ -161,13 +202,15 @@ class Server:
         )
 
 
-async def _pieces(file: Path, told: Callable[[int], None]) -> AsyncIterator[bytes]:
+async def pieces_of(files: Sequence[Path], told: Callable[[int], None]) -> AsyncIterator[bytes]:
+    """The bytes of files, one after the other; `told` learns of each piece that went."""
     from asyncio import to_thread
 
-    with file.open("rb") as source:
-        while piece := await to_thread(source.read, _PIECE_BYTES):
-            yield piece
-            told(len(piece))
+    for file in files:
+        with file.open("rb") as source:
+            while piece := await to_thread(source.read, _PIECE_BYTES):
+                yield piece
+                told(len(piece))
 
 
 def _proxy_of(url: str) -> str | None:

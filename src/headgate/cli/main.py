@@ -7,6 +7,7 @@ import typer
 from headgate.cli import (
     access,
     artifact,
+    bundle,
     ca,
     channel,
     doctor,
@@ -15,11 +16,14 @@ from headgate.cli import (
     init,
     job,
     ldap,
+    login,
     mirror_filters,
     network,
+    oidc,
     promote,
     role,
     serve,
+    session,
     token,
     upload,
     user,
@@ -53,7 +57,7 @@ def headgate(
     """A gate server for conda channels.
 
     init, serve, worker and doctor work on a data folder. The other commands ask the server at HEADGATE_URL
-    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN.
+    (http://127.0.0.1:8765 unless set), with the token in HEADGATE_TOKEN or the one that login got.
     """
 
 
@@ -67,6 +71,7 @@ app.add_typer(network.app, name="network")
 app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
@@ -74,6 +79,10 @@ app.add_typer(grant.app, name="grant")
 app.add_typer(access.app, name="access")
 app.add_typer(ldap.app, name="ldap")
 app.add_typer(token.app, name="token")
+app.command("login")(login.login)
+app.command("logout")(login.logout)
+app.add_typer(session.app, name="session")
+app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)
 app.add_typer(promote.app, name="promotion")

@@ -222,8 +222,8 @@ def sync(
         if not is_waiting:
             out.show(job, [f"Sync of {channel} is job {job['id']}."])
             return
-        job = wait_for(server, job["id"], out)
-        fetch = wait_for(server, job["result"]["fetch"], out) if (job["result"] or {}).get("fetch") else None
+        job = wait_for(server, f"jobs/{job['id']}", out)
+        fetch = wait_for(server, f"jobs/{job['result']['fetch']}", out) if (job["result"] or {}).get("fetch") else None
         if job["state"] == "done" or as_json:
             shown = job if fetch is None else {**job, "fetch": fetch}
             out.show(shown, [f"Synced {channel}.", *_outcomes(job), *_fetched(fetch)])
@@ -272,12 +272,12 @@ def remove_mirror(channel: Channel, name: MaybeName = None, as_json: AsJson = Fa
         out.show(removed, [f"{channel} no longer follows its mirror {chosen}."])
 
 
-def wait_for(server: Server, job_id: str, out: Output) -> Any:
-    """The job when it has ended; a progress bar until then."""
+def wait_for(server: Server, path: str, out: Output) -> Any:
+    """The job at a path when it has ended; a progress bar until then."""
     with out.progress() as progress:
         task = progress.add_task("waiting", total=None)
         while True:
-            job = server.get(f"jobs/{job_id}")
+            job = server.get(path)
             if job["ended_at"] is not None or job["state"] in {"done", "failed", "paused", "stopped"}:
                 return job
             shown = job["progress"] or {}

@@ -104,7 +104,7 @@ def fetch_ahead(
         if not is_waiting:
             out.show(job, [f"Fetching for {channel} is job {job['id']}."])
             return
-        job = wait_for(server, job["id"], out)
+        job = wait_for(server, f"jobs/{job['id']}", out)
         out.show(job, [f"Fetched for {channel}: {json.dumps(job['result'])}."] if job["result"] else [])
         insist_done(job, out)
 

@@ -1,10 +1,11 @@
-"""Every table, in one place.
+"""Every table, in one place; those of signing in stand in `tables_sign_in.py`.
 
     channel 1─* source 1─* source_subdir 1─* source_shard ──┐ raw shards, as each source has them
     channel 1─* subdir 1─* revision                          ├─> shard (bytes by digest)
                 subdir 1─* entry  (published map, a log) ────┘
                 subdir 1─* artifact ──> blob (bytes on disk, by sha256)
     channel 1─* document ──> blob (rendered repodata.json.zst ...)
+    channel 1─* bundle  (what was carried in, in order)
 
 `entry` is a log: the published map of revision R is, for every name, its last row with `revision <= R`; a NULL digest
 says that the name left. Moments are stored as milliseconds since 1970 and are aware UTC datetimes in Python.

@@ -9,6 +9,7 @@ from headgate.access.lockout import SignInLocked
 from headgate.access.principals import Principal
 from headgate.doors.http import Scope, header
 from headgate.doors.metrics import SIGN_IN_FAILURES
+from headgate.doors.sessions import PROOF_HEADER, SessionCookies
 from headgate.kernel.errors import Refused
 
 _KEY_HEADERS = tuple(name.encode() for name in KEY_HEADERS)
@@ -54,38 +55,55 @@ def _without_port(text: str) -> str | None:
     return None if found is None else str(found)
 
 
+def require_own_password(principal: Principal) -> None:
+    """Raises Refused `password-must-change` for somebody who comes with a password that another chose for them."""
+    if principal.must_change_password and principal.token is None:
+        raise Refused(
+            "password-must-change",
+            f"{principal.name} must change the password first: `headgate user change-password`, "
+            "or POST /api/v1/me/password.",
+        )
+
+
 class SignIn:
     """Reads the credentials of a request."""
 
-    def __init__(self, authenticator: Authenticator, proxies: ProxyRanges, *, is_taking_query_keys: bool) -> None:
+    def __init__(
+        self, authenticator: Authenticator, cookies: SessionCookies, proxies: ProxyRanges, *, is_taking_query_keys: bool
+    ) -> None:
         self._authenticator = authenticator
+        self._cookies = cookies
         self._is_taking_query_keys = is_taking_query_keys
         self.proxies = proxies
 
-    async def principal(self, scope: Scope, token: str | None = None) -> Principal:
-        """Who asks; `token` is one from the path. Nobody without credentials.
+    async def principal(self, scope: Scope, token: str | None = None, *, is_change: bool = False) -> Principal:
+        """Who asks; `token` is one from the path. Nobody without credentials, or a session.
 
         Raises BadCredentials for credentials that are not good, wherever they stand; SignInLocked after too many of
-        those; Refused `password-must-change`, or `token-address` where the token may not be used.
+        those; Refused `password-must-change`, `token-address` where the token may not be used, or
+        `request-forged` when a session's cookie alone speaks for a change.
         """
-        principal = await self.newcomer(scope, token)
-        if principal.must_change_password and principal.token is None:
-            raise Refused(
-                "password-must-change",
-                f"{principal.name} must change the password first: `headgate user change-password`, "
-                "or POST /api/v1/me/password.",
-            )
+        principal = await self.newcomer(scope, token, is_change=is_change)
+        require_own_password(principal)
         return principal
 
-    async def newcomer(self, scope: Scope, token: str | None = None) -> Principal:
+    async def newcomer(self, scope: Scope, token: str | None = None, *, is_change: bool = False) -> Principal:
         """The same for somebody who may have to change their password first."""
         try:
-            return await self._read(scope, token)
+            return await self._read(scope, token, is_change=is_change)
         except (BadCredentials, SignInLocked) as error:
             SIGN_IN_FAILURES.count(error.code)
             raise
 
-    async def _read(self, scope: Scope, token: str | None) -> Principal:
+    async def password(self, scope: Scope, name: str, password: str) -> Principal:
+        """Who has that name and password, typed into a page or a body. Raises BadCredentials, SignInLocked."""
+        try:
+            return await self._authenticator.password(name, password, self.proxies.address_of(scope))
+        except (BadCredentials, SignInLocked) as error:
+            SIGN_IN_FAILURES.count(error.code)
+            raise
+
+    async def _read(self, scope: Scope, token: str | None, *, is_change: bool) -> Principal:
         authenticator = self._authenticator
         address = self.proxies.address_of(scope)
         if token is not None:
@@ -96,7 +114,14 @@ class SignIn:
         key = next((key for name in _KEY_HEADERS if (key := header(scope, name)) is not None), None)
         if key is None and scope["query_string"]:
             key = self._query_key(scope)
-        return authenticator.nobody if key is None else authenticator.token(key, address)
+        if key is not None:
+            return authenticator.token(key, address)
+        visitor = await self._cookies.find(scope)
+        if visitor is None:
+            return authenticator.nobody
+        if is_change:
+            self._cookies.check(scope, visitor, header(scope, PROOF_HEADER.encode()))
+        return visitor.principal
 
     def _query_key(self, scope: Scope) -> str | None:
         query: str = scope["query_string"].decode("latin-1")

@@ -58,6 +58,13 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
+def public_url(scope: Scope, configured: str | None) -> str:
+    """The server's own address as clients see it."""
+    if configured:
+        return configured.rstrip("/")
+    return f"{scope['scheme']}://{header(scope, b'host') or '127.0.0.1'}"
+
+
 def is_unchanged(scope: Scope, validators: Validators) -> bool:
     """True when the client has this already: If-None-Match decides, If-Modified-Since only without it."""
     wanted = header(scope, b"if-none-match")

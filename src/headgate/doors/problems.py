@@ -27,6 +27,8 @@ _STATUS_OF_CODE = {
     "artifact-missing": 502,
     "fetch-interrupted": 502,
     "storage-full": 507,
+    "device-codes-many": 429,
+    "oidc-provider-failed": 502,
     "internal-error": 500,
     "sign-in-busy": 503,
 }

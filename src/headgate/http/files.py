@@ -1,4 +1,7 @@
-"""Answers for file:// URLs, shaped as a web server would give them: 200, 206, 304, 403, 404, 416."""
+"""Answers for file:// URLs, shaped as a web server would give them: 200, 206, 304, 403, 404, 416.
+
+A path that goes on below a zip archive names a member of it.
+"""
 
 import asyncio
 import os
@@ -14,7 +17,9 @@ from urllib.parse import unquote
 from multidict import CIMultiDict
 
 from headgate.http.answers import Answer
+from headgate.http.zips import find_member, reading_member, split_zip
 from headgate.kernel.errors import Invalid, Refused, Unavailable
+from headgate.kernel.threads import finish_in_thread
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
@@ -36,7 +41,13 @@ async def open_file(url: str, roots: Sequence[Path], method: str, headers: Mappi
     The file, with every symbolic link followed, must lie under one of `roots`, else Refused `file-root`. Its ETag is
     `"<mtime in ns>-<size>"`. One byte range is honoured, If-None-Match and If-Range too.
     """
-    file = await asyncio.to_thread(_open, url, roots)
+    path = await asyncio.to_thread(_allowed, url, roots)
+    zipped = None if path is None else await asyncio.to_thread(split_zip, path)
+    if zipped is not None:
+        async with _open_member(url, *zipped, method, headers) as answer:
+            yield answer
+        return
+    file = _Slice(404, {}) if path is None else await asyncio.to_thread(_open, path)
     if isinstance(file, _Slice):
         yield _answer(url, file, None)
         return
@@ -45,17 +56,22 @@ async def open_file(url: str, roots: Sequence[Path], method: str, headers: Mappi
         yield _answer(url, part, None if method == "HEAD" else file)
 
 
-def _open(url: str, roots: Sequence[Path]) -> FileIO | _Slice:
-    """A regular file, or the answer that says why there is none."""
+def _allowed(url: str, roots: Sequence[Path]) -> Path | None:
+    """The path with every link followed; None for a loop of them. Raises Refused `file-root`."""
     path = _path(url)
     try:
         real = path.resolve()
-    except (OSError, RuntimeError):  # a loop of links
-        return _Slice(404, {})
+    except (OSError, RuntimeError):
+        return None
     if not any(real.is_relative_to(root.resolve()) for root in roots):
         raise Refused(
             "file-root", f"{url} lies outside the folders that may be read; an administrator can add its folder."
         )
+    return real
+
+
+def _open(real: Path) -> FileIO | _Slice:
+    """A regular file, or the answer that says why there is none."""
     try:
         # A pipe must not block, and a link put there since must not be followed.
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -67,6 +83,32 @@ def _open(url: str, roots: Sequence[Path]) -> FileIO | _Slice:
         return FileIO(descriptor)
     os.close(descriptor)
     return _Slice(404, {})
+
+
+@asynccontextmanager
+async def _open_member(
+    url: str, archive: Path, name: str, method: str, headers: Mapping[str, str]
+) -> AsyncIterator[Answer]:
+    """A member of a zip archive, always whole; its ETag is its checksum and size."""
+    found = await asyncio.to_thread(find_member, archive, name)
+    if found is None:
+        yield _answer(url, _Slice(404, {}), None)
+        return
+    opened, info = found
+    etag = f'"{info.CRC:08x}-{info.file_size}"'
+    if etag in (known.strip() for known in CIMultiDict(headers).get("If-None-Match", "").split(",")):
+        yield _answer(url, _Slice(304, {"ETag": etag}), None)
+        return
+    told = {"ETag": etag, "Content-Length": str(info.file_size)}
+
+    async def pieces(size: int) -> AsyncGenerator[bytes, None]:
+        if method == "HEAD":
+            return
+        with reading_member(opened, info) as file:
+            while piece := await finish_in_thread(file.read, size):
+                yield piece
+
+    yield Answer(200, told, url, pieces, body_bytes=None if method == "HEAD" else info.file_size)
 
 
 def _path(url: str) -> Path:

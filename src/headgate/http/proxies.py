@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from yarl import URL
@@ -42,7 +43,7 @@ class Proxies:
         proxy = self.https if url.scheme == "https" else self.http
         if proxy is None or (self.spares_loopback and is_loopback(url.host or "")):
             return None
-        return None if any(_matches(entry, url) for entry in self.no_proxy) else proxy
+        return None if _is_listed(self.no_proxy, (url.host or "").rstrip(".").lower(), url.port) else proxy
 
     def shown(self) -> dict[str, str | None]:
         """The proxies with their secrets hidden."""
@@ -65,12 +66,17 @@ def _with_scheme(proxy: str | None) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
-def _matches(entry: str, url: URL) -> bool:
+@lru_cache(4096)
+def _is_listed(no_proxy: tuple[str, ...], host: str, port: int | None) -> bool:
+    """Asked for every shard of an index, always about the same few hosts."""
+    return any(_matches(entry, host, port) for entry in no_proxy)
+
+
+def _matches(entry: str, host: str, port: int | None) -> bool:
     if entry == "*":
         return True
-    host = (url.host or "").rstrip(".").lower()
-    entry, port = _port_of(entry.strip().lower())
-    if port is not None and port != url.port:
+    entry, own_port = _port_of(entry.strip().lower())
+    if own_port is not None and own_port != port:
         return False
     try:
         return ip_address(host) in ip_network(entry.strip("[]"), strict=False)

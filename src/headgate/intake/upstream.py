@@ -5,11 +5,11 @@ repodata_shards.msgpack.zst -> repodata.json.zst -> repodata.json -> repodata.js
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final, ParamSpec, TypeVar
+from typing import IO, Any, Final
 from urllib.parse import urljoin
 
 import structlog
@@ -30,6 +30,7 @@ from headgate.intake.listings import (
 from headgate.intake.run_exports import RunExports, group_run_exports, mix_fingerprint
 from headgate.intake.unpacking import UnpackLimits, scratch_file, unpack, write_all
 from headgate.kernel.errors import Invalid, Refused, Unavailable
+from headgate.kernel.threads import finish_in_thread
 
 __all__ = [
     "DocumentListing",
@@ -55,9 +56,6 @@ _ABSENT = frozenset({404, 410})
 _NOT_HERE = _ABSENT | {403, 501}
 _BASES = ("base_url", "shards_base_url")
 _DOWNLOAD_BYTES: Final = 1 << 20
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -159,7 +157,7 @@ class UpstreamReader:
             held_bytes = await self._budget.take(packed.tell() * _BYTES_IN_MEMORY[form])
             try:
                 with naming(url):
-                    repodata, fingerprints = await _finish(self._take_apart, packed, run_exports)
+                    repodata, fingerprints = await finish_in_thread(self._take_apart, packed, run_exports)
                 base_url = await resolve_base(self._outgoing, url, repodata.info, "base_url")
             except BaseException:
                 await self._budget.give_back(held_bytes)
@@ -188,7 +186,7 @@ class UpstreamReader:
                 with await asyncio.to_thread(scratch_file, self._scratch) as packed:
                     await self._download(answer, packed)
                     with naming(url):
-                        return await _finish(self._group_run_exports, packed)
+                        return await finish_in_thread(self._group_run_exports, packed)
         return {}
 
     def _group_run_exports(self, packed: IO[bytes]) -> RunExports:
@@ -199,7 +197,7 @@ class UpstreamReader:
         async for piece in answer.chunks(_DOWNLOAD_BYTES):
             received += len(piece)
             answer.check_size(received, self._limits.max_bytes)
-            await _finish(write_all, target, piece)
+            await finish_in_thread(write_all, target, piece)
 
     def _take_apart(self, packed: IO[bytes], run_exports: RunExports) -> tuple[Repodata, dict[str, bytes]]:
         repodata = split_repodata(unpack(packed, self._scratch, self._limits))
@@ -225,16 +223,6 @@ def _prove_absence(statuses: Sequence[int]) -> bool:
     """Whether every document is absent; of shards, which are optional, "not implemented" says the same."""
     shards, *documents = statuses
     return shards in _ABSENT | {501} and _ABSENT.issuperset(documents)
-
-
-async def _finish(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Runs `work` in a thread and, when cancelled, waits for its end: the file it uses is about to be closed."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
 
 
 def _conditions(previous: UpstreamState) -> dict[str, str]:

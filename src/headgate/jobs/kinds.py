@@ -10,14 +10,17 @@ from dataclasses import dataclass
 # sync      mirrors                          2         0.3 s
 # promote   what a person decided on         2         0.3 s
 # fetch     artifacts ahead                  2         2 s
+# airgap    bundles and the drop folder      2         0.5 s
 # ldap      directories                      1         1 s
 # upkeep    clean-up                         1         5 s
-PUBLISH, SYNC, PROMOTE, FETCH, LDAP, UPKEEP = "publish", "sync", "promote", "fetch", "ldap", "upkeep"
+PUBLISH, SYNC, PROMOTE, FETCH = "publish", "sync", "promote", "fetch"
+AIRGAP, LDAP, UPKEEP = "airgap", "ldap", "upkeep"
 QUEUES = (
     (PUBLISH, 2, 0.15),
     (SYNC, 2, 0.3),
     (PROMOTE, 2, 0.3),
     (FETCH, 2, 2.0),
+    (AIRGAP, 2, 0.5),
     (LDAP, 1, 1.0),
     (UPKEEP, 1, 5.0),
 )
@@ -37,6 +40,9 @@ FETCH_ARTIFACTS = Kind("fetch-artifacts", "FetchJobs", FETCH)
 SYNC_LDAP = Kind("sync-ldap", "LdapJobs", LDAP)
 PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
 PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
+EXPORT_BUNDLE = Kind("export-bundle", "AirgapJobs", AIRGAP)
+IMPORT_BUNDLE = Kind("import-bundle", "AirgapJobs", AIRGAP)
+SCAN_DROP_FOLDER = Kind("scan-drop-folder", "AirgapJobs", AIRGAP)
 COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
 
 KINDS = {
@@ -47,6 +53,9 @@ KINDS = {
         SYNC_LDAP,
         PUBLISH_DOCUMENT,
         PROMOTE_ARTIFACTS,
+        EXPORT_BUNDLE,
+        IMPORT_BUNDLE,
+        SCAN_DROP_FOLDER,
         COLLECT_GARBAGE,
     )
 }

@@ -3,11 +3,25 @@
 from dataclasses import dataclass
 
 from headgate.access.ldap.sync import LdapSync
+from headgate.airgap.drops import DropFolder
+from headgate.airgap.exports import Exports
+from headgate.airgap.importing import Importer
 from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
+
+
+@dataclass(frozen=True, slots=True)
+class AirgapParts:
+    """What carries things over the air gap; `drops` is looked through every `scan_s`, exports are kept for `keep_s`."""
+
+    exports: Exports
+    importer: Importer
+    drops: DropFolder | None
+    scan_s: float
+    keep_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +34,4 @@ class WorkerParts:
     routes: Routes
     jobs: JobService
     ldap: LdapSync
+    airgap: AirgapParts

@@ -1,7 +1,9 @@
 """What a worker can run: every class with a workflow, made before DBOS is launched."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from headgate.airgap.exporting import Exporter
 from headgate.approvals.bringing import Bringer
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.catalog import Catalog
@@ -12,6 +14,7 @@ from headgate.db.turns import Turns
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.jobs.airgap import AirgapJobs, scan_drops
 from headgate.jobs.fetch import FetchJobs
 from headgate.jobs.ldap import LdapJobs
 from headgate.jobs.parts import WorkerParts
@@ -24,20 +27,18 @@ from headgate.jobs.upkeep import UpkeepJobs
 def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     """Make one of each class; what is returned closes what they opened."""
     folder = parts.store.folder
-    SyncJobs(parts, Turns(parts.database, folder.workers))
+    SyncJobs(parts, Turns(parts.database, folder.workers), partial(scan_drops, parts.airgap, parts.jobs))
     landing = Landing(parts.database, parts.store)
     flights = Flights(parts.store, landing)
     upstream = FromUpstream(parts.database, flights, parts.routes)
     delivery = WithPolicy(FromStore(parts.store, upstream))
     FetchJobs(parts.database, parts.store, landing, delivery)
-    PromoteJobs(parts.database, PromotionService(parts.database, parts.store), _bringer(parts, delivery))
+    catalog = Catalog()
+    locator = Locator(parts.database, catalog, Maps(parts.database), ShardCache(parts.database))
+    bringer = Bringer(parts.database, catalog, locator, parts.store, delivery)
+    PromoteJobs(parts.database, PromotionService(parts.database, parts.store), bringer)
+    AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
     PublishJobs(Renderer(parts.database, parts.store))
     LdapJobs(parts.ldap)
     UpkeepJobs(parts.database, parts.store, parts.jobs)
     return flights.close
-
-
-def _bringer(parts: WorkerParts, delivery: WithPolicy) -> Bringer:
-    catalog = Catalog()
-    locator = Locator(parts.database, catalog, Maps(parts.database), ShardCache(parts.database))
-    return Bringer(parts.database, catalog, locator, parts.store, delivery)

@@ -45,3 +45,26 @@ class UpkeepRequest(TypedDict):
     shard_age_days: int
     blob_age_hours: int
     history_days: int
+
+
+class ExportRequest(TypedDict):
+    """Prepare a bundle; what it shall hold is written down in the folder of `export`."""
+
+    channel: str
+    export: str
+    actor: str
+
+
+class ImportRequest(TypedDict):
+    """Take the bundle at `path` in. `trusted`: the key to trust; None: those kept on the server."""
+
+    channel: str
+    path: str
+    trusted: str | None
+    actor: str
+
+
+class ScanRequest(TypedDict):
+    """Look through the drop folder."""
+
+    actor: str

@@ -14,6 +14,7 @@ from headgate.channels.catalog import read_channels
 from headgate.channels.documents import EAGER
 from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
+from headgate.jobs.airgap import look_across
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
 from headgate.jobs.ldap import LdapClock
@@ -55,9 +56,11 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     log.info("worker_started", executor=executors.name)
     around = _Around(parts, upkeep, executors, LostJobs(worker, executors), stop)
     looking = asyncio.create_task(around.look())
+    carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     await stop.wait()
+    carrying.cancel()
     looking.cancel()
-    await asyncio.gather(looking, return_exceptions=True)
+    await asyncio.gather(carrying, looking, return_exceptions=True)
     DBOS.destroy()
     await closing()
     await executors.let_go()

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
@@ -21,20 +22,26 @@ from headgate.db.engine import Database, disk_errors, insert
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.kinds import (
     COLLECT_GARBAGE,
+    EXPORT_BUNDLE,
     FETCH_ARTIFACTS,
+    IMPORT_BUNDLE,
     KINDS,
     PROMOTE_ARTIFACTS,
     PUBLISH_DOCUMENT,
+    SCAN_DROP_FOLDER,
     SYNC_LDAP,
     SYNC_MIRROR,
     Kind,
 )
 from headgate.jobs.progress import MAX_LINES
 from headgate.jobs.requests import (
+    ExportRequest,
     FetchRequest,
+    ImportRequest,
     LdapRequest,
     PromoteRequest,
     PublishRequest,
+    ScanRequest,
     SyncRequest,
     UpkeepRequest,
 )
@@ -135,6 +142,20 @@ class JobService:
     async def collect(self, actor: str, request: UpkeepRequest, *, job_id: str | None = None) -> str:
         """Ask for a clean-up; its job id."""
         return await self._ask(COLLECT_GARBAGE, "collect", actor, request, job_id=job_id)
+
+    async def export(self, actor: str, channel: str, export: str) -> str:
+        """Ask for the bundle that is wished for in the folder of `export`; its job id."""
+        request = ExportRequest(channel=channel, export=export, actor=actor)
+        return await self._ask(EXPORT_BUNDLE, f"export {export}", actor, request)
+
+    async def take_in(self, actor: str, channel: str, path: Path, trusted: str | None) -> str:
+        """Ask for a bundle to be taken in; its job id."""
+        request = ImportRequest(channel=channel, path=str(path), trusted=trusted, actor=actor)
+        return await self._ask(IMPORT_BUNDLE, f"import {path.name}", actor, request)
+
+    async def scan_drops(self, actor: str) -> str:
+        """Ask for a look through the drop folder; its job id. One already waiting or running is that one."""
+        return await self._ask(SCAN_DROP_FOLDER, "drops", actor, ScanRequest(actor=actor))
 
     async def sync_ldap(self, actor: str, directory: str, *, is_forced: bool = False) -> str:
         """Ask for a sync of an LDAP directory; its job id. One already waiting or running is that one."""

@@ -7,7 +7,7 @@
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -38,10 +38,11 @@ log = structlog.get_logger(__name__)
 
 @DBOS.dbos_class()
 class SyncJobs(DBOSConfiguredInstance):
-    """Syncs mirrors."""
+    """Syncs mirrors. `announce` is called when a sync begins."""
 
-    def __init__(self, parts: WorkerParts, turns: Turns) -> None:
+    def __init__(self, parts: WorkerParts, turns: Turns, announce: Callable[[], Awaitable[object]]) -> None:
         super().__init__(INSTANCE)
+        self._announce = announce
         self._database = parts.database
         self._routes = parts.routes
         self._jobs = parts.jobs
@@ -86,6 +87,7 @@ class SyncJobs(DBOSConfiguredInstance):
     @DBOS.step()
     async def plan(self, request: SyncRequest) -> list[list[Any]]:
         """Pairs of source id and subdir, in the order to follow them."""
+        await self._announce()
         channel = await self._channel(request["channel"])
         wanted = request["subdirs"]
         return [

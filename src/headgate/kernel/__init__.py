@@ -1,1 +1,1 @@
-"""What every room may use: the clock and the error tree, without domain words."""
+"""What every room may use: the clock, the error tree, threads; without domain words."""

@@ -9,7 +9,10 @@ DATA/
 ├── incoming/<random>.part       uploads and documents being written, locked; swept when a process starts
 ├── incoming/<sha256>.fetch      an artifact on its way from upstream, tailed by every process that serves it
 ├── scratch/                     upstream documents being read; likewise
-└── workers/<name>.lock          one per jobs worker, locked while it lives
+├── workers/<name>.lock          one per jobs worker, locked while it lives
+├── exports/<job>/               what a bundle is made of, until it was fetched or is old
+├── imports/<random>.bundle      bundles being taken in
+└── advisories/<sha256>.zip      advisories that came by the drop folder
 """
 
 from pathlib import Path
@@ -29,13 +32,18 @@ class DataFolder:
         self.blobs = root / "blobs"
         self.incoming = root / "incoming"
         self.scratch = root / "scratch"
+        self.exports = root / "exports"
+        self.imports = root / "imports"
+        self.advisories = root / "advisories"
         self.metrics = root / "metrics"
         self.workers = root / "workers"
         self.lock = root / "lock"
 
     def create(self) -> None:
         """Make the folders; nobody else on the machine may look into them."""
-        for folder in (self.root, self.blobs, self.incoming, self.scratch, self.metrics, self.workers):
+        carried = (self.exports, self.imports, self.advisories)
+        working = (self.incoming, self.scratch, self.metrics, self.workers)
+        for folder in (self.root, self.blobs, *working, *carried):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 

@@ -9,17 +9,22 @@ from headgate.doors.api import (
     access,
     artifacts,
     authorities,
+    bundles,
     channels,
     filters,
     grants,
     groups,
     jobs,
+    keys,
     ldap,
+    login,
     me,
     mirrors,
+    oidc_providers,
     promotions,
     revisions,
     roles,
+    sessions,
     tokens,
     uploads,
     users,
@@ -32,7 +37,8 @@ PREFIX = "/api/v1"
 
 _ABOUT = """\
 Credentials go into `Authorization: Bearer <token>` or `X-API-Key: <token>` (`X-ApiKey` and `X-Auth` are as good);
-`Authorization: Basic` takes a token, or a user's password, as its password. A failure is a problem document (RFC 9457)
+`Authorization: Basic` takes a token, or a user's password, as its password. The session of a browser is as good; what it
+changes needs `X-CSRF-Token` with the `csrf_token` of `GET /me`. A failure is a problem document (RFC 9457)
 with a `code` that never changes. Lists come in pages. A POST with a JSON body, or with none, heeds `Idempotency-Key`,
 except where body or answer hold a secret.
 """
@@ -80,7 +86,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (uploads, revisions, artifacts, filters, mirrors, channels):
+    for room in (bundles, uploads, revisions, artifacts, filters, mirrors, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         users,
@@ -90,8 +96,12 @@ def build_api(services: ApiServices) -> FastAPI:
         access,
         ldap,
         tokens,
+        sessions,
+        oidc_providers,
+        login,
         authorities,
         jobs,
+        keys,
         promotions,
         me,
     ):

@@ -6,13 +6,16 @@ from typing import Annotated
 
 from fastapi import Depends, Path, Request
 
+from headgate.access.authenticate import KEY_HEADERS
 from headgate.access.decisions import Decision, decide, decide_for_some
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel
 from headgate.doors.api.services import ApiServices
+from headgate.doors.sessions import Visitor
 from headgate.kernel.errors import NotFound, Refused
 
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
 ChannelPath = Annotated[
     str,
     Path(description="Name of a channel; a subchannel's name has a slash in it.", examples=["team", "team/dev"]),
@@ -33,14 +36,21 @@ async def authenticate(request: Request) -> Principal:
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
-    return await services.sign_in.principal(request.scope)
+    return await services.sign_in.principal(request.scope, is_change=request.method not in _HARMLESS)
 
 
 async def _authenticate_newcomer(request: Request) -> Principal:
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
-    return await services.sign_in.newcomer(request.scope)
+    return await services.sign_in.newcomer(request.scope, is_change=request.method not in _HARMLESS)
+
+
+async def visitor_of(request: Request) -> Visitor | None:
+    """Who sits at the browser, when its session alone says who calls."""
+    if any(name in request.headers for name in ("authorization", *KEY_HEADERS)):
+        return None
+    return await services_of(request).cookies.find(request.scope)
 
 
 Caller = Annotated[Principal, Depends(authenticate)]
@@ -102,6 +112,7 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
+BundleTruster = Annotated[Principal, Depends(_on_server(Permission.BUNDLE_TRUST))]
 NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]
 
@@ -154,3 +165,13 @@ Mirroring = Annotated[Visit, Depends(_at_channel(Permission.MIRROR_MANAGE))]
 # With some package: the route asks again when it knows which.
 Uploading = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_UPLOAD, decide_for_some))]
 Deleting = Annotated[Visit, Depends(_at_channel(Permission.ARTIFACT_DELETE, decide_for_some))]
+
+
+async def _exporting(visit: Annotated[Visit, Depends(_at_channel(Permission.BUNDLE_EXPORT))]) -> Visit:
+    # A bundle holds what its maker could have read and downloaded.
+    visit.require(Permission.CHANNEL_READ)
+    visit.require(Permission.ARTIFACT_DOWNLOAD)
+    return visit
+
+
+Exporting = Annotated[Visit, Depends(_exporting)]

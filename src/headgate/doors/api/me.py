@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request
 from headgate.access.decisions import decide_tokens_of
 from headgate.access.principals import TokenScope
 from headgate.doors.api.bodies import BoundedRoute
-from headgate.doors.api.callers import Newcomer, Services, insist
+from headgate.doors.api.callers import Newcomer, Services, insist, visitor_of
 from headgate.doors.api.models_tokens import MeAnswer, MyPasswordBody, MyTokenAnswer
 
 # Not idempotent by key: of a body with a password not even a digest is kept.
@@ -13,8 +13,9 @@ router = APIRouter(tags=["me"], route_class=BoundedRoute)
 
 
 @router.get("/me")
-async def show_me(caller: Newcomer) -> MeAnswer:
-    """The caller, and what the token they use narrows them to."""
+async def show_me(caller: Newcomer, services: Services, request: Request) -> MeAnswer:
+    """The caller, what the token they use narrows them to, and what a session needs for changes."""
+    visitor = await visitor_of(request)
     return MeAnswer(
         name=caller.name,
         kind=caller.kind,
@@ -22,6 +23,7 @@ async def show_me(caller: Newcomer) -> MeAnswer:
         groups=list(caller.groups),
         must_change_password=caller.must_change_password,
         token=None if caller.token is None else _shown(caller.token),
+        csrf_token=None if visitor is None else services.cookies.proof(visitor),
     )
 
 
@@ -34,8 +36,7 @@ async def change_my_password(body: MyPasswordBody, caller: Newcomer, services: S
     insist(decide_tokens_of(caller, caller))
     users = services.core.access.users
     await users.check_has_password(caller.name)
-    address = services.sign_in.proxies.address_of(request.scope)
-    await services.authenticator.password(caller.name, body.old_password, address)
+    await services.sign_in.password(request.scope, caller.name, body.old_password)
     await users.change_own_password(caller.actor, caller.name, body.old_password, body.new_password)
     await services.snapshots.reload()
 

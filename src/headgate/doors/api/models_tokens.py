@@ -124,6 +124,7 @@ class MeAnswer(BaseModel):
     groups: list[str] = Field(description="The groups they are in, at any depth.")
     must_change_password: bool = Field(description="Nothing else is open to their password until they change it.")
     token: MyTokenAnswer | None
+    csrf_token: str | None = Field(description="In a session: what changes have to send as `X-CSRF-Token`.")
 
 
 class MyPasswordBody(BaseModel):

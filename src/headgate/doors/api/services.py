@@ -3,9 +3,14 @@
 from typing import Protocol
 
 from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
 from headgate.access.ldap.examination import LdapExaminer
 from headgate.access.ldap.service import LdapService
+from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
+from headgate.access.sessions import SessionService
+from headgate.airgap.exports import Exports
+from headgate.airgap.trust import TrustService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
@@ -16,6 +21,7 @@ from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
+from headgate.doors.sessions import SessionCookies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
@@ -51,8 +57,20 @@ class ApiCore(Protocol):
         """Writes users and tokens."""
 
     @property
+    def sessions(self) -> SessionService:
+        """Begins and ends sessions."""
+
+    @property
+    def devices(self) -> DeviceService:
+        """Takes in devices that sign in."""
+
+    @property
     def ldap(self) -> LdapService:
         """Writes LDAP directories."""
+
+    @property
+    def trust(self) -> TrustService:
+        """Writes trusted keys."""
 
 
 class ApiServices(Protocol):
@@ -79,6 +97,14 @@ class ApiServices(Protocol):
         """Tells who calls."""
 
     @property
+    def cookies(self) -> SessionCookies:
+        """Finds who sits at a browser."""
+
+    @property
+    def oidc(self) -> OidcSignIn:
+        """Signs in with identity providers."""
+
+    @property
     def ldap_examiner(self) -> LdapExaminer:
         """Tries LDAP directories out."""
 
@@ -97,6 +123,10 @@ class ApiServices(Protocol):
     @property
     def uploads(self) -> Uploads:
         """Takes files."""
+
+    @property
+    def exports(self) -> Exports:
+        """Bundles being made or sent."""
 
     @property
     def freshness(self) -> Freshness:

@@ -20,7 +20,7 @@ from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
 from headgate.doors.credentials import SignIn
-from headgate.doors.http import Head, Scope, Send, Validators, header, send_bytes, send_file
+from headgate.doors.http import Head, Scope, Send, Validators, header, public_url, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.jobs.freshness import Freshness
 from headgate.kernel.errors import NotFound, Refused
@@ -162,10 +162,3 @@ def _decide(principal: Principal, path: CondaPath, privacy: Privacy) -> Decision
 
 def _shared(channel: Channel, directives: str) -> str:
     return f"{'public' if channel.privacy is Privacy.PUBLIC else 'private'}, {directives}"
-
-
-def public_url(scope: Scope, configured: str | None) -> str:
-    """The server's own address as clients see it."""
-    if configured:
-        return configured.rstrip("/")
-    return f"{scope['scheme']}://{header(scope, b'host') or '127.0.0.1'}"

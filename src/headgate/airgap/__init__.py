@@ -1,0 +1,1 @@
+"""The air gap: bundles written and taken in, trusted keys, and the drop folder."""

@@ -1,0 +1,213 @@
+"""Taking a bundle in: verified, staged where nobody sees it, then landed in one transaction.
+
+    verify signature -> check the chain -> stage shards and files (each verified) -> land (once)
+
+What a killed import had staged is found by the next attempt, which steps over it; nothing was visible.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headgate.airgap.landing import Cargo, Head, land, read_head
+from headgate.airgap.listing import iter_files
+from headgate.airgap.manifest import Manifest, Name, title
+from headgate.airgap.reading import BundleReader, Member, Signed
+from headgate.channels.catalog import find_channel
+from headgate.channels.shards import save_shards
+from headgate.channels.sources import read_source_shards, source_subdir_id
+from headgate.conda.names import ChannelName
+from headgate.conda.shards import decode_shard
+from headgate.db.engine import Database
+from headgate.intake.sync import Progress
+from headgate.kernel.errors import Conflict, Invalid
+from headgate.kernel.threads import finish_in_thread
+from headgate.storage.local import BlobStore
+
+_STAGED_BYTES = 32 << 20
+_STAGED_MEMBERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a bundle came to: `changed` names differ; `is_new` is False when the channel had taken it in already."""
+
+    channel: str
+    bundle: str
+    number: int
+    is_new: bool
+    changed: int = 0
+    files: int = 0
+
+
+class Importer:
+    """Takes bundles in."""
+
+    def __init__(self, database: Database, store: BlobStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def take(
+        self, actor: str, parts: Sequence[Path], trusted: Mapping[str, str], channel: str | None, progress: Progress
+    ) -> Imported:
+        """Bring a channel (the manifest's own unless named) to the state that a bundle tells.
+
+        Raises Refused `bundle-untrusted`; Invalid `bundle-…` for a bundle that is damaged or cut short; Conflict
+        `bundle-gap`, `bundle-order`, `bundle-old`, `bundle-state-differs`, `bundle-incomplete`, `kind-unfit`.
+        """
+        reader = await finish_in_thread(BundleReader, parts)
+        with reader:
+            signed = await finish_in_thread(reader.verify, trusted)
+            name = ChannelName.parse(channel or signed.manifest.channel)
+            if await self._has_taken(name, signed):
+                return Imported(name, signed.id, signed.manifest.number, is_new=False)
+            files = await self._stage(reader, signed, progress)
+        await progress(f"{signed.title}: publishing", 0, 1)
+        async with self._database.write() as connection:
+            found = await find_channel(connection, name)
+            if _is_taken(await read_head(connection, found), signed):
+                return Imported(name, signed.id, signed.manifest.number, is_new=False)
+            await _check_kept(connection, found.sources[0].id if found else None, signed.manifest)
+            changed = await land(connection, self._store, actor, name, _cargo(signed))
+        await progress(f"{signed.title}: published", 1, 1)
+        return Imported(name, signed.id, signed.manifest.number, is_new=True, changed=changed, files=files)
+
+    async def _has_taken(self, name: ChannelName, signed: Signed) -> bool:
+        async with self._database.read() as connection:
+            return _is_taken(await read_head(connection, await find_channel(connection, name)), signed)
+
+    async def _stage(self, reader: BundleReader, signed: Signed, progress: Progress) -> int:
+        """Store what the bundle brings, under digests that nothing names yet; how many files."""
+        staging = _Staging(self._store, signed.manifest, reader.members(signed))
+        total = len(signed.manifest.shards()) + len(signed.manifest.files())
+        while await finish_in_thread(staging.advance):
+            if staging.shards:
+                async with self._database.write() as connection:
+                    await save_shards(connection, staging.shards)
+                staging.shards.clear()
+            await progress(f"{signed.title}: reading", staging.done, total)
+        return len(signed.manifest.files())
+
+
+@dataclass(slots=True)
+class _Staging:
+    """Works through the members in a thread, some at a time; `shards` waits to be saved."""
+
+    store: BlobStore
+    manifest: Manifest
+    members: Iterator[Member]
+    done: int = 0
+    shards: dict[bytes, bytes] = field(default_factory=dict)
+    _listed: dict[str, list[tuple[str, Name]]] = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self) -> None:
+        for subdir in self.manifest.subdirs.values():
+            for name, entry in subdir.names.items():
+                self._listed[entry.shard].append((name, entry))
+
+    def advance(self) -> int:
+        """Take some more members; how many."""
+        count, taken_bytes = 0, 0
+        for member in islice(self.members, _STAGED_MEMBERS):
+            match member.kind:
+                case "shards":
+                    self._take_shard(member)
+                case "files":
+                    self._take_file(member)
+                case _:
+                    member.read()  # verified, and of no use to this version
+            count += 1
+            taken_bytes += member.size_bytes
+            if taken_bytes > _STAGED_BYTES:
+                break
+        self.done += count
+        return count
+
+    def _take_shard(self, member: Member) -> None:
+        body = member.read()
+        shard = decode_shard(body)
+        found = {sha256 for _, sha256, _ in iter_files(shard)}
+        for name, entry in self._listed[member.sha256]:
+            if shard.find_foreign(name) or found != entry.digests():
+                raise Invalid(
+                    "bundle-invalid", f"The bundle contradicts itself: the shard of {name} lists other files."
+                )
+        self.shards[member.sha256.raw] = body
+
+    def _take_file(self, member: Member) -> None:
+        path = self.store.find(member.sha256)
+        if path is not None and path.stat().st_size == member.size_bytes:
+            return  # verified when it was stored
+        with self.store.writer() as writer:
+            for piece in member.pieces():
+                writer.write(piece)
+            writer.commit()
+
+
+def _is_taken(head: Head | None, signed: Signed) -> bool:
+    """Whether the channel stands at this very bundle. Raises Conflict when the bundle does not come next."""
+    manifest = signed.manifest
+    if head is not None and head.bundle == signed.id:
+        return True
+    if head is not None and signed.id in head.earlier:
+        raise Conflict("bundle-old", f"Bundle {signed.title} was taken in before; the channel has moved on since.")
+    if not manifest.chain:
+        if head is not None and head.key == signed.key and manifest.revision < head.revision:
+            raise Conflict("bundle-old", f"Bundle {signed.title} is older than what the channel has.")
+        return False
+    if head is None or head.bundle != manifest.chain[-1]:
+        raise _out_of_order(head, signed)
+    return False
+
+
+def _out_of_order(head: Head | None, signed: Signed) -> Conflict:
+    manifest = signed.manifest
+    named = [title(manifest.channel, number, one) for number, one in enumerate(manifest.chain)]
+    if head is not None and head.bundle not in manifest.chain:
+        return Conflict(
+            "bundle-order",
+            f"Bundle {signed.title} continues {named[-1]}, but the channel stands at #{head.number} "
+            f"({head.bundle[:12]}), which is not of that chain. Take in a full bundle, or the increment that fits.",
+        )
+    missing = named if head is None else named[manifest.chain.index(head.bundle) + 1 :]
+    return Conflict(
+        "bundle-gap", f"Bundle {signed.title} needs what is missing here: take in {', '.join(missing)} first."
+    )
+
+
+async def _check_kept(connection: AsyncConnection, source_id: int | None, manifest: Manifest) -> None:
+    """Raises Conflict `bundle-state-differs` unless the channel has every name that an increment leaves as it was."""
+    for subdir, state in manifest.subdirs.items():
+        kept = {name: entry.shard for name, entry in state.names.items() if not entry.is_new}
+        if not kept:
+            continue
+        known: dict[str, Any] = {}
+        if source_id is not None:
+            known = await read_source_shards(connection, await source_subdir_id(connection, source_id, subdir))
+        for name, digest in kept.items():
+            if name not in known or known[name][1].hex() != digest:
+                raise Conflict(
+                    "bundle-state-differs",
+                    f"The bundle leaves {subdir}/{name} as it was, but this channel has it otherwise. "
+                    "Take in a full bundle.",
+                )
+
+
+def _cargo(signed: Signed) -> Cargo:
+    manifest = signed.manifest
+    return Cargo(
+        bundle=signed.id,
+        number=manifest.number,
+        revision=manifest.revision,
+        key=signed.key,
+        subdirs={
+            subdir: (state.info, {name: bytes.fromhex(entry.shard) for name, entry in state.names.items()})
+            for subdir, state in manifest.subdirs.items()
+        },
+        cause=f"bundle {signed.title} taken in",
+    )

@@ -1,0 +1,56 @@
+"""What the pages need of the house; `bootstrap.Services` has this shape."""
+
+from typing import Protocol
+
+from headgate.access.authenticate import Authenticator
+from headgate.access.devices import DeviceService
+from headgate.access.oidc import OidcSignIn
+from headgate.access.service import AccessService
+from headgate.access.sessions import SessionService
+from headgate.db.snapshots import Snapshots
+from headgate.doors.credentials import SignIn
+from headgate.doors.sessions import SessionCookies
+
+
+class WebCore(Protocol):
+    """The services that only need the data folder."""
+
+    @property
+    def access(self) -> AccessService:
+        """Tokens."""
+
+    @property
+    def sessions(self) -> SessionService:
+        """Begins and ends sessions."""
+
+    @property
+    def devices(self) -> DeviceService:
+        """Takes in devices that sign in."""
+
+
+class WebServices(Protocol):
+    """The services of a web worker that the pages call."""
+
+    @property
+    def core(self) -> WebCore:
+        """What needs no worker."""
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Looks at passwords, and at where they come from."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """What this process remembers."""
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Finds principals."""
+
+    @property
+    def cookies(self) -> SessionCookies:
+        """Finds who sits at a browser."""
+
+    @property
+    def oidc(self) -> OidcSignIn:
+        """Signs in with identity providers."""
