@@ -105,7 +105,7 @@ class Application:
                 raise NotFound("path-unknown", "Nothing is served at this path.")
 
     async def _send_home(self, scope: Scope, send: Send) -> None:
-        principal = await self._conda.principal(scope, None)
+        principal = await self._services.sign_in.principal(scope)
         if not self._services.snapshots.is_current():
             await self._services.snapshots.refresh()
         channels = [
@@ -162,8 +162,7 @@ def build_conda_door(services: Services) -> CondaDoor:
         database=services.core.database,
         snapshots=services.snapshots,
         catalog=services.catalog,
-        authenticator=services.authenticator,
-        cookies=services.cookies,
+        sign_in=services.sign_in,
         maps=services.maps,
         shards=services.shards,
         store=services.core.store,

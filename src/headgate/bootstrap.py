@@ -23,10 +23,13 @@ from headgate.access.ldap.signin import LdapSignIn
 from headgate.access.ldap.store import TOPIC as LDAP
 from headgate.access.ldap.store import LdapDirectories
 from headgate.access.oidc import OidcSignIn
+from headgate.access.passwords import PasswordRules
+from headgate.access.rounds import Rounds
 from headgate.access.secrets import load_secret
-from headgate.access.service import AccessService
+from headgate.access.service import AccessRules, AccessService
 from headgate.access.sessions import TOPIC as SESSIONS
 from headgate.access.sessions import Lifetime, Sessions, SessionService
+from headgate.access.uses import TokenUses
 from headgate.advisories.room import AdvisoryRoom, open_room
 from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.airgap.drops import DropFolder
@@ -61,6 +64,7 @@ from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
+from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
 from headgate.http.breakers import Breakers
 from headgate.http.network import DIRECT, Network
@@ -150,7 +154,8 @@ def build_core(place: Place) -> Core:
     database = Database(place.database_url)
     secret = load_secret(place.folder.secret)
     sealer = open_sealer(place)
-    access = AccessService(database, secret)
+    rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
+    access = AccessService(database, secret, rules)
     return Core(
         place=place,
         database=database,
@@ -162,7 +167,7 @@ def build_core(place: Place) -> Core:
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
-        devices=DeviceService(database, secret, access, timedelta(days=place.settings.access.login_token_days)),
+        devices=DeviceService(database, secret, access, _login_life(place.settings)),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
     )
@@ -228,6 +233,8 @@ class Services:
     snapshots: Snapshots
     catalog: Catalog
     authenticator: Authenticator
+    sign_in: SignIn
+    rounds: Rounds
     cookies: SessionCookies
     oidc: OidcSignIn
     ldap: LdapClient
@@ -256,6 +263,7 @@ class Services:
         await asyncio.to_thread(self.core.store.sweep)
         await self.watch.start()
         await self.snapshots.refresh()
+        self.rounds.start()
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
@@ -263,6 +271,7 @@ class Services:
         await self.flights.close()
         await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
+        await self.rounds.close()
         await self.watch.close()
         await self.core.database.close()
 
@@ -273,17 +282,19 @@ def build_services(place: Place) -> Services:
     database, store, settings = core.database, core.store, place.settings
     watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
+    uses = TokenUses(database)
     snapshots.follow(TOPIC, catalog.load)
     advisories = open_room(database)
     snapshots.follow(ADVISORIES, advisories.book.load)
     use_assessments(database, advisories.book)
     ldap = LdapClient(secret)
-    authenticator = _build_authenticator(place, database, snapshots, ldap)
+    authenticator = _build_authenticator(place, snapshots, uses, ldap)
     sessions = Sessions(database, secret, _lifetime(settings))
     snapshots.follow(SESSIONS, sessions.load)
     maps, shards, policies = Maps(database), ShardCache(database), Policies()
     snapshots.follow("policies", policies.load)
     gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
+    cookies = SessionCookies(sessions, authenticator, settings.server.public_url)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
@@ -302,7 +313,14 @@ def build_services(place: Place) -> Services:
         snapshots=snapshots,
         catalog=catalog,
         authenticator=authenticator,
-        cookies=SessionCookies(sessions, authenticator, settings.server.public_url),
+        sign_in=SignIn(
+            authenticator,
+            cookies,
+            ProxyRanges(settings.server.trusted_proxies),
+            is_taking_query_keys=settings.access.accept_key_in_query,
+        ),
+        rounds=Rounds(uses, authenticator.failures),
+        cookies=cookies,
         oidc=OidcSignIn(database, secret, routes.everywhere, core.sessions),
         ldap=ldap,
         ldap_examiner=LdapExaminer(database, ldap),
@@ -334,11 +352,18 @@ def build_services(place: Place) -> Services:
     )
 
 
-def _build_authenticator(place: Place, database: Database, snapshots: Snapshots, ldap: LdapClient) -> Authenticator:
+def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ldap: LdapClient) -> Authenticator:
     """Passwords of ours first, then the directories in their order."""
-    authenticator, directories = Authenticator(load_secret(place.folder.secret)), LdapDirectories()
+    authenticator = Authenticator(load_secret(place.folder.secret), uses.noted)
+    directories = LdapDirectories()
     remember_s = place.settings.ldap.remember_minutes * 60
-    authenticator.ask_also(LdapSignIn(directories, ldap, ArrivalService(database), snapshots.reload, remember_s))
+    authenticator.ask_also(LdapSignIn(directories, ldap, ArrivalService(uses.database), snapshots.reload, remember_s))
     snapshots.follow(LDAP, directories.load)
     snapshots.follow("access", authenticator.load)
     return authenticator
+
+
+def _login_life(settings: Settings) -> timedelta:
+    """How long a token of `headgate login` lives: as told, and no longer than any may."""
+    access = settings.access
+    return timedelta(days=min(access.login_token_days, access.token_max_days or access.login_token_days))

@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -41,6 +42,16 @@ def _absolute(path: Path) -> Path:
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
+def _range(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"must be a range of addresses such as 10.0.0.0/8: {error}") from error
+
+
+AddressRange = Annotated[str, AfterValidator(_range)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +63,9 @@ class ServerSettings(_Section):
     port: int = Field(default=8765, ge=0, le=65535, description="Port to listen on.")
     workers: int = Field(default=1, ge=1, le=64, description="Web worker processes.")
     public_url: str | None = Field(default=None, description="URL that clients use, when it is not http://host:port.")
+    trusted_proxies: tuple[AddressRange, ...] = Field(
+        default=(), description="Addresses of reverse proxies whose X-Forwarded-For is believed."
+    )
     x_accel_prefix: str | None = Field(
         default=None, description="Internal nginx location of the blobs folder; package files then leave through nginx."
     )
@@ -65,6 +79,21 @@ class DatabaseSettings(_Section):
 
     url: str | None = Field(
         default=None, description="postgresql://user:password@host/name; without it, SQLite files in the data folder."
+    )
+
+
+class AccessSettings(_Section):
+    """What passwords and tokens must be, and how long those who signed in stay so."""
+
+    password_min_length: int = Field(default=12, ge=8, le=128, description="Shortest password that is taken.")
+    token_max_days: int = Field(default=365, ge=0, le=3650, description="Longest life of a token; 0: no limit.")
+    accept_key_in_query: bool = Field(
+        default=False, description="Take a token from `?key=` as well, for tools that can do no better."
+    )
+    session_hours: int = Field(default=168, ge=1, le=8760, description="How long a browser stays signed in at most.")
+    session_idle_hours: int = Field(default=24, ge=1, le=8760, description="How long without a request in between.")
+    login_token_days: int = Field(
+        default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
     )
 
 
@@ -124,16 +153,6 @@ class UploadSettings(_Section):
     max_unpacked_bytes: int = Field(default=64 << 30, gt=0, description="Largest sum of the files inside.")
     max_members: int = Field(default=500_000, gt=0, description="Most files inside.")
     max_ratio: int = Field(default=200, gt=1, description="Most times that unpacking may enlarge it.")
-
-
-class AccessSettings(_Section):
-    """How long those who signed in stay so."""
-
-    session_hours: int = Field(default=168, ge=1, le=8760, description="How long a browser stays signed in at most.")
-    session_idle_hours: int = Field(default=24, ge=1, le=8760, description="How long without a request in between.")
-    login_token_days: int = Field(
-        default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
-    )
 
 
 class UpkeepSettings(_Section):
@@ -197,10 +216,10 @@ class Settings(BaseSettings):
 
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
+    access: AccessSettings = AccessSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     network: NetworkSettings = NetworkSettings()
     upload: UploadSettings = UploadSettings()
-    access: AccessSettings = AccessSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()

@@ -2,9 +2,12 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -61,6 +64,23 @@ def refused(server: LiveServer, *words: str) -> str:
     return code
 
 
+def change_password(server: LiveServer, user: str, old: str, new: str) -> str | None:
+    """The code of the problem with it, if there is one; made without a token."""
+    done = subprocess.run(
+        [sys.executable, "-m", "headgate", "user", "change-password", user, "--from", "-", "--json"],
+        input=f"{old}\n{new}\n",
+        capture_output=True,
+        check=False,
+        env=environment(HEADGATE_URL=server.url),
+        text=True,
+        timeout=60,
+    )
+    assert old not in done.stdout + done.stderr
+    assert new not in done.stdout + done.stderr
+    code: str | None = json.loads(done.stdout).get("code")
+    return code
+
+
 def names(rows: Any) -> set[str]:
     return {row["name"] for row in rows}
 
@@ -111,8 +131,13 @@ def test_users_sign_in_with_the_password_that_was_given_or_shown(server: LiveSer
     made = server.run("user", "create", "ada", "--group", "Developers")
     first = made.stdout.strip()
     assert "shown this once" in made.stderr
-    assert read_approved(server, f"ada:{first}") == 200
-    second = server.json("user", "set-password", "ada")["password"]
+    assert read_approved(server, f"ada:{first}") == 403
+    own = "of my own choosing, ada's not"
+    assert change_password(server, "ada", first, own) == "password-weak"
+    own = "of my very own choosing"
+    assert change_password(server, "ada", first, own) is None
+    assert read_approved(server, f"ada:{own}") == 200
+    second = server.json("user", "set-password", "ada", "--no-must-change")["password"]
     assert read_approved(server, f"ada:{first}") == 401
     assert read_approved(server, f"ada:{second}") == 200
     given = server.run("user", "set-password", "ada", "--password", PASSWORD)
@@ -122,7 +147,7 @@ def test_users_sign_in_with_the_password_that_was_given_or_shown(server: LiveSer
 
 
 def test_disabled_users_are_kept_out_until_they_are_enabled(server: LiveServer) -> None:
-    password = server.json("user", "create", "dora", "--group", "Developers")["password"]
+    password = server.json("user", "create", "dora", "--group", "Developers", "--no-must-change")["password"]
     assert server.run("user", "disable", "dora").returncode == 0
     assert "yes" in server.run("user", "list").stdout.partition("dora")[2].splitlines()[0]
     assert read_approved(server, f"dora:{password}") == 401
@@ -198,12 +223,46 @@ def test_a_token_may_be_limited_to_promotion(server: LiveServer) -> None:
     assert read_approved(server, f"api:{made['token']}") == 401
 
 
-def test_a_token_ends_after_90_days_unless_an_administrator_says_never(server: LiveServer) -> None:
+def test_a_token_ends_after_90_days_and_never_lives_longer_than_is_allowed(server: LiveServer) -> None:
     ending = server.json("token", "create", "--name", "ending")
     days = datetime.fromisoformat(ending["expires_at"]) - datetime.fromisoformat(ending["created_at"])
-    assert days == timedelta(days=90)
-    endless = server.json("token", "create", "--name", "endless", "--expires", "never")
-    assert endless["expires_at"] is None
+    assert abs(days - timedelta(days=90)) < timedelta(minutes=1)
+    for wish in ("never", "2y"):
+        assert refused(server, "token", "create", "--name", "endless", "--expires", wish) == "token-life-long"
+
+
+def test_a_token_is_rotated_and_both_texts_are_good_for_a_while(server: LiveServer) -> None:
+    words = ["token", "create", "--name", "old", "--user", "nora", "--expires", "30d", "--quiet"]
+    old = server.run(*words).stdout.strip()
+    rotated = server.run("token", "rotate", "old", "--user", "nora", "--overlap", "2h")
+    new = rotated.stdout.strip()
+    assert "The old text is good until" in rotated.stderr
+    assert [read_approved(server, f"api:{text}") for text in (old, new)] == [200, 200]
+    last = server.run("token", "rotate", "old", "--user", "nora", "--overlap", "0", "--quiet").stdout.strip()
+    assert [read_approved(server, f"api:{text}") for text in (old, new, last)] == [401, 401, 200]
+    [listed] = [one for one in server.json("token", "list", "--user", "nora") if one["name"] == "old"]
+    assert server.json("token", "revoke", "--id", str(listed["id"])) == {"id": listed["id"], "revoked": True}
+    assert read_approved(server, f"api:{last}") == 401
+    assert refused(server, "token", "rotate", "old", "--user", "nora") == "token-unknown"
+
+
+def test_a_token_with_a_text_and_addresses_of_ones_own(server: LiveServer, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("Legacy-Key-7f3a-of-the-build-farm\n")
+    words = ["token", "create", "--name", "legacy", "--user", "nora", "--text-file", str(tmp_path / "key")]
+    made = server.json(*words, "--address", "127.0.0.0/8", "--address", "::1")
+    assert made["addresses"] == ["127.0.0.0/8", "::1/128"]
+    assert read_approved(server, "api:Legacy-Key-7f3a-of-the-build-farm") == 200
+    elsewhere = server.json("token", "create", "--name", "far", "--user", "nora", "--address", "192.0.2.0/24")
+    assert read_approved(server, f"api:{elsewhere['token']}") == 403
+
+
+def test_tokens_of_a_folder_are_rotated_and_revoked_there(server: LiveServer) -> None:
+    place = ("--data", str(server.data))
+    made = server.json("token", "create", "--name", "local", *place)
+    assert made["user"] == "admin"
+    assert server.json("token", "rotate", "local", *place)["token"] != made["token"]
+    assert server.run("token", "revoke", "--id", str(made["id"]), *place).returncode == 0
+    assert refused(server, "token", "revoke", "local", *place) == "token-unknown"
 
 
 def test_users_make_and_revoke_their_own_tokens_only(server: LiveServer) -> None:

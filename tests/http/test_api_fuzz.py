@@ -60,6 +60,7 @@ class _Served:
         await core.access.groups.create("test", "grace")
         await core.access.grants.create_role("test", "grace", [Permission.AUDIT_READ])
         await core.access.grants.add_grant("test", PrincipalKind.USER, "grace", "grace", Scope())
+        await core.access.create_token("test", "grace", "aimed at")
         ldap = {"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}
         await core.ldap.add("test", "grace", LdapChange(ldap))
         _, self.token = await core.access.create_token("test", "ada", "fuzz")

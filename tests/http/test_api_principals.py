@@ -339,12 +339,6 @@ async def test_anothers_token_is_refused_whether_it_is_there_or_not(callers: Cal
     assert (await callers.viewer.get("/me")).status_code == 200
 
 
-async def test_only_administrators_make_tokens_that_never_end(callers: Callers) -> None:
-    body = {"name": "forever", "expires_days": None}
-    assert failed(await callers.member.post("/tokens", json=body)) == (403, "permission-denied")
-    assert (await post(callers.admin, "/tokens", **body))["expires_at"] is None
-
-
 async def test_token_never_exceeds_its_owner_when_it_is_used(callers: Callers, hosted: str) -> None:
     number = await grant(callers, "bob", "publisher", channel=hosted)
     made = await post(callers.member, "/tokens", name="ci", permissions=["add", "admin"], channels=[hosted])

@@ -110,7 +110,7 @@ async def test_a_token_works_wherever_clients_put_it_and_stops_at_once(
         assert (await client.get(f"/conda/staff/{INDEX}", headers=header)).status_code == 403
     basic = httpx.BasicAuth("api", token)
     assert (await client.get(f"/conda/team/secret/{INDEX}", auth=basic)).status_code == 200
-    await services.core.access.revoke_token(ACTOR, "root", "ci")
+    await services.core.access.tokens.revoke(ACTOR, "root", "ci")
     await services.snapshots.reload()
     refused = await client.get(f"{paths[0]}/{INDEX}")
     assert refused.status_code == 401

@@ -71,8 +71,8 @@ async def test_a_yes_gives_a_token_once(services: Services, person: Browser, dev
     made = await device.ask(begun["device_code"])
     assert (made["state"], made["user"]) == ("done", "ada")
     assert str(made["name"]).startswith("build-7 ")
-    assert services.authenticator.token(str(made["token"])).name == "ada"
-    (token,) = await services.core.access.list_tokens(user="ada")
+    assert services.authenticator.token(str(made["token"]), "192.0.2.1").name == "ada"
+    (token,) = await services.core.access.tokens.list(user="ada")
     assert token.expires_at is not None
     assert timedelta(days=29) < token.expires_at - clock.now() < timedelta(days=31)
     assert (await device.ask(begun["device_code"]))["code"] == "device-code-unknown"
@@ -147,7 +147,7 @@ async def test_disabled_person_gives_no_token(services: Services, person: Browse
     await answer(person, begun["user_code"], "yes")
     await services.core.access.users.change("test", "ada", UserChange(is_disabled=True))
     assert (await device.ask(begun["device_code"]))["code"] == "user-disabled"
-    assert await services.core.access.list_tokens(user="ada") == []
+    assert await services.core.access.tokens.list(user="ada") == []
 
 
 async def test_too_many_wait(device: Device, person: Browser) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 
+from headgate.access.addresses import are_within
 from headgate.access.grants import AUTHENTICATED, EVERYONE, Grant, PrincipalKind, Scope, covers_channel
 from headgate.access.permissions import ACTION_OF, Permission, ScopeAction
 from headgate.access.principals import Principal
@@ -121,25 +122,36 @@ def decide_token(
     actions: Collection[ScopeAction] | None,
     channels: Collection[str] | None,
     expires_at: datetime | None,
+    addresses: Collection[str] | None = None,
 ) -> Decision:
     """May the principal make a token of that scope? One made with a token allows no more, and lasts no longer.
 
-    `actions` and `channels` None: whatever the owner may. `expires_at` None: it never ends, for administrators alone.
+    `actions`, `channels` and `addresses` None: whatever the owner may, from anywhere. `expires_at` None: it never ends,
+    for administrators alone.
     """
     if expires_at is None and not principal.is_administrator:
         return Decision(False, "Only an administrator makes tokens that never end.")
     own = principal.token
     if own is None:
         return Decision(True, f"{principal.name} signed in without a token.")
-    if own.actions is not None and (actions is None or not own.actions.issuperset(actions)):
-        return _limited(own.name, "actions", own.actions)
-    if own.channels is not None and (channels is None or not all(_is_within(one, own.channels) for one in channels)):
-        return _limited(own.name, "channels", own.channels)
+    for what, mine, has_less in (
+        ("actions", own.actions, actions is not None and set(actions) <= (own.actions or set())),
+        ("channels", own.channels, _are_within(channels, own.channels)),
+        ("addresses", own.addresses, addresses is not None and are_within(addresses, own.addresses or ())),
+    ):
+        if mine is not None and not has_less:
+            return Decision(
+                False, f"Token {own.name} is limited to {what} {', '.join(sorted(mine))}; name some of them."
+            )
     if own.expires_at is not None and (expires_at is None or expires_at > own.expires_at):
         return Decision(
             False, f"Token {own.name} ends at {own.expires_at:%Y-%m-%d %H:%M} UTC; ask for one that ends before."
         )
     return Decision(True, f"Token {own.name} allows that much itself.")
+
+
+def _are_within(channels: Collection[str] | None, patterns: Collection[str] | None) -> bool:
+    return channels is not None and patterns is not None and all(_is_within(one, patterns) for one in channels)
 
 
 def decide_tokens_of(principal: Principal, owner: Principal | None) -> Decision:
@@ -155,7 +167,3 @@ def decide_tokens_of(principal: Principal, owner: Principal | None) -> Decision:
     if decision.is_allowed and owner is not None and owner.is_administrator and not principal.is_administrator:
         return Decision(False, f"{owner.name} is an administrator, whose tokens only administrators manage.")
     return decision
-
-
-def _limited(name: str, what: str, mine: Collection[str]) -> Decision:
-    return Decision(False, f"Token {name} is limited to {what} {', '.join(sorted(mine))}; name some of them.")

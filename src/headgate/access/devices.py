@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.access.groups import get_user_id
 from headgate.access.secrets import digest_of
-from headgate.access.service import AccessService, Token
+from headgate.access.service import AccessService
+from headgate.access.tokens import Token
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database

@@ -33,6 +33,7 @@ async def read_directory(connection: AsyncConnection) -> Directory:
     users = (await connection.execute(select(tables.user))).all()
     grants = await _read_grants(connection)
     parents = await _read_parents(connection)
+    names = {row.id: row.name for row in await connection.execute(select(tables.group.c.id, tables.group.c.name))}
     everyone = grants[PrincipalKind.PSEUDO, EVERYONE]
     known = everyone + grants[PrincipalKind.PSEUDO, AUTHENTICATED]
     by_id = {}
@@ -41,8 +42,16 @@ async def read_directory(connection: AsyncConnection) -> Directory:
         groups = closure(parents, parents[kind, row.id])
         inherited = (grant for group in sorted(groups) for grant in grants[PrincipalKind.GROUP, group])
         own = (*grants[kind, row.id], *inherited, *known)
-        is_disabled = row.disabled_at is not None
-        by_id[row.id] = Principal(row.name, row.id, row.is_administrator, is_disabled=is_disabled, grants=own)
+        by_id[row.id] = Principal(
+            row.name,
+            row.id,
+            row.is_administrator,
+            is_disabled=row.disabled_at is not None,
+            grants=own,
+            kind=kind,
+            groups=tuple(sorted(names[group] for group in groups)),
+            must_change_password=row.must_change_password,
+        )
     return Directory(
         Principal(ANONYMOUS, grants=(*everyone, *grants[PrincipalKind.PSEUDO, ANONYMOUS])),
         by_id,

@@ -113,6 +113,15 @@ class GrantService:
             return await _get_grant(connection, number)
 
 
+async def remove_grants_of(connection: AsyncConnection, actor: str, channel: str) -> int:
+    """Take back every grant that names a channel that is gone, or packages of it; the number of them."""
+    found = [one for one in await read_grants(connection) if one.scope.channel == channel]
+    for grant in sorted(found, key=lambda one: one.id):
+        await connection.execute(delete(tables.grant).where(tables.grant.c.id == grant.id))
+        await record(connection, Action.GRANT_REMOVE, actor, channel=channel, subject=str(grant.id), grant=str(grant))
+    return len(found)
+
+
 async def _get_grant(connection: AsyncConnection, number: int) -> Grant:
     found = next((one for one in await read_grants(connection) if one.id == number), None)
     if found is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from headgate.access.grants import Grant
+from headgate.access.grants import Grant, PrincipalKind
 from headgate.access.permissions import ScopeAction
 
 
@@ -16,13 +16,15 @@ class TokenScope:
     actions: frozenset[ScopeAction] | None
     channels: frozenset[str] | None
     expires_at: datetime | None
+    addresses: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Principal:
     """A caller; two are the same only when they are one object, so that decisions can be remembered by it.
 
-    `user_id` is None for nobody in particular; `grants` are those to them and to every group they are in.
+    `user_id` is None for nobody in particular; `grants` are those to them and to every group they are in, and `groups`
+    are the names of those groups. `must_change_password` concerns whoever comes with it, not those who have a token.
     """
 
     name: str
@@ -31,6 +33,9 @@ class Principal:
     token: TokenScope | None = None
     is_disabled: bool = False
     grants: tuple[Grant, ...] = ()
+    kind: PrincipalKind = PrincipalKind.USER
+    groups: tuple[str, ...] = ()
+    must_change_password: bool = False
 
     @property
     def is_anonymous(self) -> bool:

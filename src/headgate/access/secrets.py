@@ -3,13 +3,19 @@
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import string
 from pathlib import Path
 
+from headgate.access.passwords import is_trivial
+from headgate.kernel.errors import Invalid
+
 _ALPHABET = string.ascii_letters + string.digits
 _PREFIX_LENGTH = 10
 _SECRET_LENGTH = 32
+_CHOSEN = re.compile(r"[A-Za-z0-9-]{20,128}")
+_FEWEST_CHARACTERS = 8
 
 
 def load_secret(path: Path) -> bytes:
@@ -39,10 +45,35 @@ def new_token() -> tuple[str, str]:
     return prefix, f"hg-{prefix}-" + "".join(secrets.choice(_ALPHABET) for _ in range(_SECRET_LENGTH))
 
 
-def prefix_of(text: str) -> str | None:
-    """The public prefix of a token's text, or None when it cannot be a token of ours."""
+def is_generated(text: str) -> bool:
+    """True for what looks like a token's text of our own making."""
     parts = text.split("-")
-    return parts[1] if len(parts) == 3 and parts[0] == "hg" else None
+    return len(parts) == 3 and parts[0] == "hg"
+
+
+def prefix_of(secret: bytes, text: str) -> str | None:
+    """The public prefix by which a token's text is looked up; None when it cannot be one.
+
+    A text that somebody chose has none in it: its prefix is a short digest under the server's secret.
+    """
+    if is_generated(text):
+        return text.split("-")[1]
+    if not _CHOSEN.fullmatch(text):
+        return None
+    return f"own-{digest_of(secret, f'prefix {text}').hex()[:12]}"
+
+
+def check_chosen_text(text: str) -> None:
+    """Raises Invalid `token-text-invalid` for a text that is too weak, or that conda could not carry."""
+    if not _CHOSEN.fullmatch(text) or text.startswith("hg-"):
+        raise Invalid(
+            "token-text-invalid",
+            "A token's own text has 20 to 128 of A-Z, a-z, 0-9 and -, and does not begin with hg-.",
+        )
+    if len(set(text)) < _FEWEST_CHARACTERS or is_trivial(text):
+        raise Invalid(
+            "token-text-invalid", "That text is easily guessed: it repeats itself. Leave it out, and one is made."
+        )
 
 
 def digest_of(secret: bytes, text: str) -> bytes:

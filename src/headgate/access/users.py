@@ -1,12 +1,10 @@
 """Users and service accounts; each change one transaction with its audit event."""
 
-import asyncio
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from argon2 import PasswordHasher
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,14 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.access.grants import PrincipalKind
 from headgate.access.groups import add_member
 from headgate.access.names import is_name
+from headgate.access.passwords import PasswordRules, hash_password
 from headgate.access.sessions import end_sessions_of
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
-
-_SHORTEST_PASSWORD = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,7 @@ class User:
     created_at: datetime
     disabled_at: datetime | None
     groups: tuple[str, ...]
+    must_change_password: bool
 
     @property
     def is_disabled(self) -> bool:
@@ -48,23 +46,38 @@ class UserChange:
     is_administrator: bool | None = None
     is_disabled: bool | None = None
     password: str | None = None
+    must_change_password: bool | None = None
 
     def lessens(self) -> bool:
         """True when there could be one administrator less afterwards."""
         return self.is_administrator is False or self.is_disabled is True
 
 
+@dataclass(frozen=True, slots=True)
+class FirstPassword:
+    """The password a user begins with.
+
+    `must_change`: it opens nothing but the change of it. `is_founders`: whoever starts the server chose it, and only
+    its length is looked at.
+    """
+
+    text: str
+    must_change: bool = False
+    is_founders: bool = False
+
+
 class UserService:
     """Creates, changes and deletes users and service accounts. One enabled administrator always stays."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, rules: PasswordRules) -> None:
         self._database = database
+        self._rules = rules
 
     async def create(
         self,
         actor: str,
         name: str,
-        password: str | None = None,
+        password: FirstPassword | str | None = None,
         *,
         kind: PrincipalKind = PrincipalKind.USER,
         is_administrator: bool = False,
@@ -72,16 +85,18 @@ class UserService:
     ) -> None:
         """Add a user, or a service account, who signs in with tokens alone; so does a user without a password.
 
-        Raises Conflict `user-exists`, NotFound `group-unknown`, Invalid `user-name-invalid`, `password-short` or
-        `service-account-invalid`.
+        Raises Conflict `user-exists`, NotFound `group-unknown`, Invalid `user-name-invalid`, `password-short`,
+        `password-weak` or `service-account-invalid`.
         """
         if not is_name(name):
             raise Invalid("user-name-invalid", f"{name[:128]!r} cannot be the name of a user.")
-        _check_kind(kind, UserChange(is_administrator, password=password))
+        first = FirstPassword(password) if isinstance(password, str) else password
+        _check_kind(kind, UserChange(is_administrator, password=None if first is None else first.text))
         values = {
             "name": name,
             "kind": kind,
-            "password_hash": await _hashed(password),
+            "password_hash": None if first is None else await self._hashed(name, first),
+            "must_change_password": first is not None and first.must_change,
             "is_administrator": is_administrator,
             "created_at": clock.now(),
         }
@@ -97,13 +112,15 @@ class UserService:
             raise Conflict("user-exists", f"There is already a user {name}.") from error
 
     async def change(self, actor: str, name: str, change: UserChange) -> None:
-        """Make or unmake an administrator, disable or enable, set a password: all of it, or nothing.
+        """Make or unmake an administrator, disable or enable, set a password or have it changed: all, or nothing.
 
         Whoever is disabled can sign in neither by password nor by token, from then on; a new password ends the sessions
         begun with the old one. Raises NotFound `user-unknown`,
-        Conflict `last-administrator`, Invalid `password-short` or `service-account-invalid`.
+        Conflict `last-administrator`, Invalid `password-short`, `password-weak` or `service-account-invalid`.
         """
-        password_hash = await _hashed(change.password)
+        password_hash = None
+        if change.password is not None:
+            password_hash = await self._hashed(name, FirstPassword(change.password))
         async with self._database.write() as connection:
             found = await _get_row(connection, name)
             _check_kind(found.kind, change)
@@ -116,6 +133,19 @@ class UserService:
                     await end_sessions_of(connection, actor, found.id)
             await advance_epoch(connection, "access")
 
+    async def check_has_password(self, name: str) -> None:
+        """Raises Conflict `password-none` for somebody who signs in some other way, NotFound `user-unknown`."""
+        async with self._database.read() as connection:
+            found = await _get_row(connection, name)
+        if found.password_hash is None:
+            raise Conflict("password-none", f"{name} has no password here, and so none to change.")
+
+    async def change_own_password(self, actor: str, name: str, old: str, new: str) -> None:
+        """Set the password of somebody who was asked for the old one. Raises Invalid `password-same`, and as `change`."""
+        if new == old:
+            raise Invalid("password-same", "The new password is the old one. Choose another.")
+        await self.change(actor, name, UserChange(password=new, must_change_password=False))
+
     async def delete(self, actor: str, name: str) -> None:
         """Delete a user with their tokens and grants. Raises NotFound `user-unknown`, Conflict `last-administrator`."""
         async with self._database.write() as connection:
@@ -124,6 +154,13 @@ class UserService:
             await connection.execute(delete(tables.user).where(tables.user.c.id == found.id))
             await record(connection, Action.USER_DELETE, actor, subject=name)
             await advance_epoch(connection, "access")
+
+    async def _hashed(self, name: str, password: FirstPassword) -> str:
+        if password.is_founders:
+            self._rules.check_length(password.text)
+        else:
+            self._rules.check(password.text, name)
+        return await hash_password(password.text)
 
     async def list_users(self) -> Sequence[User]:
         """Every user and service account, by name."""
@@ -144,16 +181,9 @@ class UserService:
         return found
 
 
-async def _hashed(password: str | None) -> str | None:
-    if password is None:
-        return None
-    if len(password) < _SHORTEST_PASSWORD:
-        raise Invalid("password-short", f"A password needs at least {_SHORTEST_PASSWORD} characters.")
-    return await asyncio.to_thread(PasswordHasher().hash, password)
-
-
 def _check_kind(kind: str, change: UserChange) -> None:
-    if kind == PrincipalKind.SERVICE and (change.password is not None or change.is_administrator):
+    is_personal = change.password is not None or change.must_change_password
+    if kind == PrincipalKind.SERVICE and (is_personal or change.is_administrator):
         raise Invalid(
             "service-account-invalid",
             "A service account has no password and is no administrator. Make a token for it, and grant it a role.",
@@ -185,14 +215,25 @@ def _steps(found: Row[Any], change: UserChange, password_hash: str | None) -> It
             Action.USER_DISABLE if change.is_disabled else Action.USER_ENABLE,
             {"disabled_at": at, "disabled_by": None},
         )
+    is_other = change.must_change_password not in {None, found.must_change_password}
+    must_change = {"must_change_password": change.must_change_password} if is_other else {}
     if password_hash is not None:
-        yield Action.USER_SET_PASSWORD, {"password_hash": password_hash}
+        yield Action.USER_SET_PASSWORD, {"password_hash": password_hash, **must_change}
+    elif must_change:
+        yield Action.USER_SET_MUST_CHANGE, must_change
 
 
 def _shown(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key == "is_administrator"}
+    return {key: value for key, value in values.items() if key in {"is_administrator", "must_change_password"}}
 
 
 def _user(row: Row[Any], groups: Iterable[str]) -> User:
-    kind = PrincipalKind(row.kind)
-    return User(row.name, kind, row.is_administrator, row.created_at, row.disabled_at, tuple(sorted(set(groups))))
+    return User(
+        row.name,
+        PrincipalKind(row.kind),
+        row.is_administrator,
+        row.created_at,
+        row.disabled_at,
+        tuple(sorted(set(groups))),
+        row.must_change_password,
+    )

@@ -8,6 +8,8 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.access.granting import remove_grants_of
+from headgate.access.tokens import narrow_tokens
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import TOPIC, get_channel, read_channels
 from headgate.channels.mirror_service import follow
@@ -113,7 +115,9 @@ class ChannelService:
             await publish_all(connection, channel.id, "channel settings changed")
 
     async def delete(self, actor: str, name: ChannelName) -> None:
-        """Delete a channel with all it lists; bytes nobody else lists go at the next clean-up.
+        """Delete a channel with all it lists, and what grants and tokens say of it by name.
+
+        Bytes nobody else lists go at the next clean-up.
 
         Raises NotFound `channel-unknown`, Conflict `channel-in-use` while a virtual channel shows it.
         """
@@ -127,7 +131,15 @@ class ChannelService:
                 )
             await connection.execute(delete(tables.channel).where(tables.channel.c.id == channel.id))
             await record(connection, Action.CHANNEL_DELETE, actor, channel=name, kind=channel.kind)
+            # The next channel of this name is another one: what opened this one must not open that.
+            if await remove_grants_of(connection, actor, name) + await narrow_tokens(connection, actor, name):
+                await advance_epoch(connection, "access")
             await advance_epoch(connection, TOPIC)
+
+    async def note_wish(self, actor: str, wish: Action, name: ChannelName, **detail: Any) -> None:
+        """Write down that somebody asks for a job of a mirror; the job is not of this database, and comes after."""
+        async with self._database.write() as connection:
+            await record(connection, wish, actor, channel=name, **detail)
 
     async def open_subdir(self, channel: Channel, subdir: Subdir) -> None:
         """See to it that the channel has the subdir, if only an empty one."""

@@ -1,6 +1,7 @@
 """A running server's API, asked one thing at a time."""
 
 import os
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +35,13 @@ def connected() -> "Server":
         from headgate.cli.credentials import Credentials
 
         token = Credentials().find(url)
-    return Server(url, token)
+    return Server(url, f"Bearer {token}" if token else None)
+
+
+def connected_as(user: str, password: str) -> "Server":
+    """The same server, asked with a user's own password."""
+    basic = f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+    return Server(server_url(), basic)
 
 
 def server_url() -> str:
@@ -59,11 +66,11 @@ class Server:
     `server-garbled` when there is no answer, or none that makes sense.
     """
 
-    def __init__(self, url: str, token: str | None) -> None:
+    def __init__(self, url: str, authorization: str | None) -> None:
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
             raise Invalid("server-url-invalid", f"HEADGATE_URL is {mask_url(url)}, which is not an http or https URL.")
         self.url = url.rstrip("/")
-        self._headers = {"Accept": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = {"Accept": "application/json"} | ({"Authorization": authorization} if authorization else {})
         self._runner: Runner
         self._session: ClientSession
 

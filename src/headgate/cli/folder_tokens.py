@@ -1,13 +1,14 @@
 """Tokens in a data folder on this machine: for whoever may read it, server or no server."""
 
 import asyncio
-import builtins
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from headgate.access.service import AccessService, Token
+from headgate.access.service import AccessService
+from headgate.access.tokens import Token, TokenWish
 from headgate.bootstrap import opened_core
 from headgate.cli.folder import ADMINISTRATOR, database_errors, open_initialised
 from headgate.cli.output import Document
@@ -24,28 +25,39 @@ class FolderTokens:
 
     def create(self, body: dict[str, Any]) -> Document:
         """See Tokens."""
-        days = body.get("expires_days")
+        owner = body.get("user", ADMINISTRATOR)
+        wish = TokenWish(
+            body["name"],
+            body.get("permissions"),
+            body.get("channels"),
+            body.get("addresses"),
+            days=body.get("expires_days", "most"),
+            text=body.get("text"),
+        )
+        token, text = self._run(lambda access: access.tokens.create(_ACTOR, owner, wish))
+        return _as_json(token) | {"token": text}
+
+    def list(self, user: str | None) -> Sequence[Document]:
+        """See Tokens."""
+        return [_as_json(token) for token in self._run(lambda access: access.tokens.list(user=user))]
+
+    def rotate(self, user: str | None, name: str, overlap_hours: int) -> Document:
+        """See Tokens."""
 
         async def work(access: AccessService) -> tuple[Token, str]:
-            return await access.create_token(
-                _ACTOR,
-                body.get("user", ADMINISTRATOR),
-                body["name"],
-                permissions=body.get("permissions"),
-                channels=body.get("channels"),
-                lifetime=None if days is None else timedelta(days=days),
-            )
+            found = await access.tokens.get_live(user or ADMINISTRATOR, name)
+            return await access.tokens.rotate(_ACTOR, found.id, timedelta(hours=overlap_hours))
 
         token, text = self._run(work)
         return _as_json(token) | {"token": text}
 
-    def list(self, user: str | None) -> builtins.list[Document]:
-        """See Tokens."""
-        return [_as_json(token) for token in self._run(lambda access: access.list_tokens(user=user))]
-
     def revoke(self, user: str | None, name: str) -> None:
         """See Tokens."""
-        self._run(lambda access: access.revoke_token(_ACTOR, user or ADMINISTRATOR, name))
+        self._run(lambda access: access.tokens.revoke(_ACTOR, user or ADMINISTRATOR, name))
+
+    def revoke_number(self, number: int) -> None:
+        """See Tokens."""
+        self._run(lambda access: access.tokens.revoke_number(_ACTOR, number))
 
     def _run(self, work: Callable[[AccessService], Awaitable[T]]) -> T:
         async def opened() -> T:
@@ -57,13 +69,4 @@ class FolderTokens:
 
 
 def _as_json(token: Token) -> dict[str, Any]:
-    return {
-        "name": token.name,
-        "user": token.user,
-        "prefix": token.prefix,
-        "permissions": token.permissions,
-        "channels": token.channels,
-        "created_at": token.created_at.isoformat(),
-        "expires_at": token.expires_at and token.expires_at.isoformat(),
-        "revoked_at": token.revoked_at and token.revoked_at.isoformat(),
-    }
+    return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(token).items()}

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from headgate.access.grants import PrincipalKind
-from headgate.cli.client import connected, path_of
+from headgate.cli.client import connected, connected_as, path_of
 from headgate.cli.output import Columns, Document, Output
 from headgate.cli.words import AsJson
 
@@ -13,6 +13,13 @@ app = typer.Typer(no_args_is_help=True, help="Users and service accounts: make, 
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The user's name.")]
 Password = Annotated[str | None, typer.Option("--password", metavar="P", help="Made up and shown once unless given.")]
+MustChange = Annotated[
+    bool | None,
+    typer.Option(
+        "--must-change/--no-must-change",
+        help="Whether it opens nothing until they change it; unless given, so for one that is made up.",
+    ),
+]
 
 COLUMNS: Columns = {
     "NAME": "name",
@@ -27,6 +34,7 @@ COLUMNS: Columns = {
 def create_user(
     name: Name,
     password: Password = None,
+    must_change: MustChange = None,
     groups: Annotated[
         list[str] | None, typer.Option("--group", metavar="G", help="A group to be in; repeatable.")
     ] = None,
@@ -47,7 +55,7 @@ def create_user(
         "groups": groups or [],
     }
     with Output(as_json=as_json) as out, connected() as server:
-        user = server.post("users", body | _password_body(password or made_up))
+        user = server.post("users", body | _password_body(password, made_up, must_change=must_change))
         _show(out, user, f"Made {'service account' if is_service else 'user'} {name}.", made_up)
 
 
@@ -78,11 +86,33 @@ def enable_user(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command("set-password")
-def set_password(name: Name, password: Password = None, as_json: AsJson = False) -> None:
+def set_password(
+    name: Name, password: Password = None, must_change: MustChange = None, as_json: AsJson = False
+) -> None:
     """Give a user a new password, shown this once unless you give one."""
     made_up = _made_up(password)
-    body = _password_body(password or made_up)
+    body = _password_body(password, made_up, must_change=must_change)
     _change(name, body, f"Changed the password of {name}.", made_up, as_json=as_json)
+
+
+@app.command("change-password")
+def change_password(
+    name: Name,
+    passwords: Annotated[
+        typer.FileText | None,
+        typer.Option("--from", metavar="FILE", help="Read the old and the new password from the lines of this file."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change your own password, knowing the old one. Asks for both unless they come from a file (- for standard input)."""
+    if passwords is not None:
+        old, new, *_ = [*passwords.read().splitlines(), "", ""]
+    else:
+        old = typer.prompt("Old password", hide_input=True, err=True)
+        new = typer.prompt("New password", hide_input=True, confirmation_prompt=True, err=True)
+    with Output(as_json=as_json) as out, connected_as(name, old) as server:
+        server.post("me/password", {"old_password": old, "new_password": new})
+        out.show({"name": name, "changed": True}, [f"Changed the password of {name}."])
 
 
 @app.command("delete")
@@ -112,5 +142,9 @@ def _made_up(password: str | None) -> str | None:
     return generate_password() if password is None else None
 
 
-def _password_body(password: str | None) -> dict[str, str]:
-    return {} if password is None else {"password": password}
+def _password_body(password: str | None, made_up: str | None, *, must_change: bool | None) -> dict[str, Any]:
+    """A password that was shown has to be changed; one that a script gave is for the script to use."""
+    if password is None and made_up is None:
+        return {}
+    is_asked = password is None if must_change is None else must_change
+    return {"password": password or made_up, "must_change_password": is_asked}

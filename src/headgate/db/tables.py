@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from headgate.db.columns import Bytes, Moment
@@ -63,6 +64,7 @@ user = Table(
     _id(),
     Column("name", String, nullable=False, unique=True),
     Column("password_hash", String, nullable=True),
+    Column("must_change_password", Boolean, nullable=False, server_default=false()),
     Column("kind", String, nullable=False, server_default="user"),
     Column("is_administrator", Boolean, nullable=False),
     Column("created_at", Moment, nullable=False),
@@ -152,7 +154,15 @@ token = Table(
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=True),
     Column("revoked_at", Moment, nullable=True),
+    Column("addresses", JSON(none_as_null=True), nullable=True),
+    Column("rotated_at", Moment, nullable=True),
+    Column("previous_prefix", String, nullable=True),
+    Column("previous_digest", Bytes, nullable=True),
+    Column("previous_ends_at", Moment, nullable=True),
+    Column("used_at", Moment, nullable=True),
+    Column("used_from", String, nullable=True),
     UniqueConstraint("user_id", "name"),
+    Index(None, "previous_prefix", unique=True),
     sqlite_autoincrement=True,
 )
 

@@ -13,6 +13,7 @@ from headgate.advisories.assessing import Knowledge
 from headgate.kernel import clock
 
 _REQUESTS = Counter("headgate_requests_total", "Answers given, by door and status.", ["door", "status"])
+_SIGN_INS = Counter("headgate_sign_in_failures_total", "Sign-ins refused, by the code of the refusal.", ["code"])
 _ARTIFACTS = Counter("headgate_artifacts_total", "Package files served, by where their bytes came from.", ["origin"])
 
 
@@ -54,6 +55,7 @@ class Tally:
 REFUSALS = Tally(Counter("headgate_refused_downloads_total", "Downloads that a policy refused, by code.", ["code"]))
 REQUESTS = Tally(_REQUESTS)
 ARTIFACTS = Tally(_ARTIFACTS)
+SIGN_IN_FAILURES = Tally(_SIGN_INS)
 
 
 def observe_advisories(knowledge: Knowledge) -> None:
@@ -72,7 +74,7 @@ def observe_affected(channel: str, files: int) -> None:
 
 def render_metrics() -> bytes:
     """The metrics of all processes as Prometheus text; those of other processes as of their last second of work."""
-    for tally in (REQUESTS, ARTIFACTS, REFUSALS):
+    for tally in (REQUESTS, ARTIFACTS, REFUSALS, SIGN_IN_FAILURES):
         tally.flush()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()

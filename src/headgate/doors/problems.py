@@ -5,11 +5,13 @@ from collections.abc import Mapping
 import msgspec
 
 from headgate.access.authenticate import BadCredentials
+from headgate.access.lockout import SignInLocked
 from headgate.doors.http import Scope, Send, finish, start
 from headgate.kernel.errors import Conflict, HeadgateError, Invalid, NotFound, Refused, Unavailable
 
 _STATUS: Mapping[type[HeadgateError], int] = {
     BadCredentials: 401,
+    SignInLocked: 429,
     NotFound: 404,
     Refused: 403,
     Conflict: 409,
@@ -28,6 +30,7 @@ _STATUS_OF_CODE = {
     "device-codes-many": 429,
     "oidc-provider-failed": 502,
     "internal-error": 500,
+    "sign-in-busy": 503,
 }
 _CHALLENGE = 'Basic realm="headgate", Bearer realm="headgate"'
 
@@ -61,7 +64,9 @@ def problem_headers(error: HeadgateError) -> dict[str, str]:
     status = status_of(error)
     if status == 401:
         headers["www-authenticate"] = _CHALLENGE
-    if status == 503:
+    if isinstance(error, SignInLocked):
+        headers["retry-after"] = str(error.retry_after_s)
+    elif status == 503:
         headers["retry-after"] = "5"
     return headers
 

@@ -104,12 +104,6 @@ class SessionCookies:
         return {f"{parts.scheme}://{parts.netloc}" for parts in map(urlsplit, urls)}
 
 
-def address_of(scope: Scope) -> str:
-    """The address that a request came from, as far as the network knows."""
-    client = scope.get("client")
-    return str(client[0]) if client else "unknown"
-
-
 def _cookies(scope: Scope) -> Mapping[str, str]:
     text = header(scope, b"cookie")
     if text is None:

@@ -12,7 +12,7 @@ from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel
 from headgate.doors.api.services import ApiServices
-from headgate.doors.sessions import PROOF_HEADER, Visitor
+from headgate.doors.sessions import Visitor
 from headgate.kernel.errors import NotFound, Refused
 
 _HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,25 +32,18 @@ Services = Annotated[ApiServices, Depends(services_of)]
 
 
 async def authenticate(request: Request) -> Principal:
-    """The principal of `Authorization`, of a header for keys, or of a session; anonymous without any.
-
-    Raises BadCredentials, and Refused `request-forged` when a session's cookie alone speaks for a change.
-    """
+    """The principal of the request's credentials; anonymous without any. Raises what `SignIn.principal` raises."""
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
-    authorization = request.headers.get("authorization")
-    if authorization is not None:
-        return await services.authenticator.header(authorization)
-    key = next((request.headers[name] for name in KEY_HEADERS if name in request.headers), None)
-    if key is not None:
-        return services.authenticator.token(key)
-    visitor = await visitor_of(request)
-    if visitor is None:
-        return services.authenticator.nobody
-    if request.method not in _HARMLESS:
-        services.cookies.check(request.scope, visitor, request.headers.get(PROOF_HEADER))
-    return visitor.principal
+    return await services.sign_in.principal(request.scope, is_change=request.method not in _HARMLESS)
+
+
+async def _authenticate_newcomer(request: Request) -> Principal:
+    services = services_of(request)
+    if not services.snapshots.is_current():
+        await services.snapshots.refresh()
+    return await services.sign_in.newcomer(request.scope, is_change=request.method not in _HARMLESS)
 
 
 async def visitor_of(request: Request) -> Visitor | None:
@@ -99,6 +92,14 @@ async def _signed_in(principal: Caller) -> Principal:
 
 SignedIn = Annotated[Principal, Depends(_signed_in)]
 """Somebody; for routes that decide with what is in the body."""
+
+
+async def _signed_in_newcomer(principal: Annotated[Principal, Depends(_authenticate_newcomer)]) -> Principal:
+    return await _signed_in(principal)
+
+
+Newcomer = Annotated[Principal, Depends(_signed_in_newcomer)]
+"""Somebody, who may have to change their password first: for routes that let them."""
 
 
 def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Principal]]:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from headgate.audit.events import Action
 from headgate.channels.mirror_service import find_mirror, mirror_of
 from headgate.channels.mirrors import changed
 from headgate.conda.names import Subdir
@@ -52,5 +53,7 @@ async def fetch_ahead(visit: Mirroring, services: Services, body: FetchRequestBo
     """Ask for files ahead: what the mirrors' settings want, or what a lock file names."""
     require_mirror(visit.channel)
     files = None if body is None or body.text is None else sorted(files_named(body.text))
+    detail = {"files": None if files is None else len(files)}
+    await services.core.channels.note_wish(visit.actor, Action.MIRROR_ASK_FETCH, visit.channel.name, **detail)
     job_id = await services.jobs.fetch(visit.actor, visit.channel.name, files)
     return JobAnswer.model_validate(await services.jobs.get_job(job_id))

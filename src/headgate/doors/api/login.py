@@ -7,7 +7,6 @@ from headgate.doors.api.bodies import BoundedRoute
 from headgate.doors.api.callers import Services
 from headgate.doors.api.models_sign_in import DeviceAnswer, DeviceBody, DeviceTokenAnswer, DeviceTokenBody
 from headgate.doors.http import public_url
-from headgate.doors.sessions import address_of
 
 router = APIRouter(tags=["login"], route_class=BoundedRoute)
 
@@ -15,7 +14,7 @@ router = APIRouter(tags=["login"], route_class=BoundedRoute)
 @router.post("/login/device", status_code=201)
 async def begin_device_login(body: DeviceBody, services: Services, request: Request) -> DeviceAnswer:
     """A code for a person to type into the page, and the secret to ask with whether they have."""
-    codes = await services.core.devices.begin(body.machine, address_of(request.scope))
+    codes = await services.core.devices.begin(body.machine, services.sign_in.proxies.address_of(request.scope))
     return DeviceAnswer(
         device_code=codes.device_code,
         user_code=codes.user_code,

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from headgate.audit.events import Action
 from headgate.channels.mirror_service import find_mirror
 from headgate.channels.model import Source, SourceKind
 from headgate.conda.names import Subdir
@@ -95,6 +96,8 @@ async def sync_mirror(visit: Mirroring, services: Services, body: SyncBody | Non
     subdirs = None if wanted.subdirs is None else [Subdir.parse(subdir) for subdir in wanted.subdirs]
     if wanted.mirror is not None:
         find_mirror(visit.channel, wanted.mirror)
+    detail = {"subdirs": subdirs, "mirror": wanted.mirror}
+    await services.core.channels.note_wish(visit.actor, Action.MIRROR_ASK_SYNC, visit.channel.name, **detail)
     job_id = await services.jobs.sync(visit.actor, visit.channel.name, subdirs, wanted.mirror)
     return JobAnswer.model_validate(await services.jobs.get_job(job_id))
 

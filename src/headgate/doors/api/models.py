@@ -5,22 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from headgate.access.permissions import ScopeAction
-
 # Long enough for any; a name's grammar is checked by its own type.
 Text = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]*$")]
-
-_TOKEN: dict[str, Any] = {
-    "name": "ci",
-    "user": "admin",
-    "prefix": "f3Kq81LmZa",
-    "permissions": ["add", "view"],
-    "channels": ["team"],
-    "created_at": "2026-03-01T09:00:00Z",
-    "expires_at": "2026-05-30T09:00:00Z",
-    "revoked_at": None,
-}
 
 
 def shown(*examples: Any) -> ConfigDict:
@@ -31,26 +18,6 @@ def shown(*examples: Any) -> ConfigDict:
 def taken(*examples: Any) -> ConfigDict:
     """The configuration of a body, with what it may look like; unknown fields are refused."""
     return ConfigDict(extra="forbid", json_schema_extra={"examples": list(examples)})
-
-
-class TokenBody(BaseModel):
-    """A token to create."""
-
-    model_config = taken(
-        {"name": "laptop"}, {"name": "ci", "permissions": ["view", "add"], "channels": ["team"], "expires_days": 90}
-    )
-
-    name: Name
-    user: Name | None = Field(default=None, description="Whom it stands for; null: the caller.")
-    permissions: list[ScopeAction] | None = Field(
-        default=None, min_length=1, description="null: whatever the user may."
-    )
-    channels: list[Text] | None = Field(
-        default=None, min_length=1, max_length=1000, description="Channels, or `team/*` for all below; null: every one."
-    )
-    expires_days: int | None = Field(
-        default=90, ge=1, le=3650, description="null: it never ends; for administrators alone."
-    )
 
 
 class RevisionAnswer(BaseModel):
@@ -80,47 +47,6 @@ class ArtifactAnswer(BaseModel):
     size_bytes: int
     created_at: datetime
     created_by: str
-
-
-class TokenAnswer(BaseModel):
-    """A token, without its text."""
-
-    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_TOKEN]})
-
-    name: str
-    user: str
-    prefix: str
-    permissions: list[str] | None
-    channels: list[str] | None
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-
-
-class NewTokenAnswer(TokenAnswer):
-    """A new token, with its text."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_TOKEN | {"token": "hg-f3Kq81LmZa-…"}]})
-
-    token: str = Field(description="The text to sign in with; shown this once.")
-
-
-class MyTokenAnswer(BaseModel):
-    """What the token of a call narrows its owner to."""
-
-    name: str
-    permissions: list[str] | None
-    channels: list[str] | None
-    expires_at: datetime | None
-
-
-class MeAnswer(BaseModel):
-    """Who calls."""
-
-    name: str
-    is_administrator: bool
-    token: MyTokenAnswer | None
-    csrf_token: str | None = Field(description="In a session: what changes have to send as `X-CSRF-Token`.")
 
 
 class JobAnswer(BaseModel):

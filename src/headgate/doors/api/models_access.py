@@ -43,6 +43,9 @@ class UserBody(BaseModel):
     name: Name
     kind: Literal["user", "service"] = Field(default="user", description="A service account has no password.")
     password: Password | None = Field(default=None, description="null: signs in with tokens alone.")
+    must_change_password: StrictBool | None = Field(
+        default=None, description="The password opens nothing until they change it; null: true when there is one."
+    )
     is_administrator: StrictBool = False
     groups: list[Name] = Field(default=[], max_length=100, description="The groups to be in.")
 
@@ -55,6 +58,9 @@ class UserChangeBody(BaseModel):
     is_administrator: StrictBool | None = None
     is_disabled: StrictBool | None = None
     password: Password | None = None
+    must_change_password: StrictBool | None = Field(
+        default=None, description="null: true for another's new password, false for one's own; else as it is."
+    )
 
 
 class UserAnswer(BaseModel):
@@ -68,6 +74,7 @@ class UserAnswer(BaseModel):
     is_disabled: bool
     created_at: datetime
     disabled_at: datetime | None
+    must_change_password: bool
     groups: list[str] = Field(description="The groups they are in directly.")
 
 

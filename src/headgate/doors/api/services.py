@@ -24,6 +24,7 @@ from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
 from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
@@ -102,6 +103,10 @@ class ApiServices(Protocol):
     @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Tells who calls."""
 
     @property
     def cookies(self) -> SessionCookies:

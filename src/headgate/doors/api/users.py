@@ -1,9 +1,11 @@
 """Users and service accounts: listed, created, changed, deleted."""
 
+from dataclasses import replace
+
 from fastapi import APIRouter
 
 from headgate.access.grants import PrincipalKind
-from headgate.access.users import UserChange
+from headgate.access.users import FirstPassword, UserChange
 from headgate.doors.api.bodies import BoundedRoute
 from headgate.doors.api.callers import AccessManager, AccessReader, Services, require_administrator
 from headgate.doors.api.models_access import NamePath, UserAnswer, UserBody, UserChangeBody
@@ -28,7 +30,7 @@ async def create_user(body: UserBody, caller: AccessManager, services: Services)
     await services.core.access.users.create(
         caller.actor,
         body.name,
-        body.password,
+        _first_password(body),
         kind=PrincipalKind(body.kind),
         is_administrator=body.is_administrator,
         groups=body.groups,
@@ -48,7 +50,10 @@ async def change_user(body: UserChangeBody, caller: AccessManager, services: Ser
     known = await services.core.access.users.get_user(name)
     if known.is_administrator or body.is_administrator is not None:
         require_administrator(caller)
-    await services.core.access.users.change(caller.actor, name, UserChange(**body.model_dump()))
+    change = UserChange(**body.model_dump())
+    if change.password is not None and change.must_change_password is None:
+        change = replace(change, must_change_password=name != caller.name)
+    await services.core.access.users.change(caller.actor, name, change)
     return await _changed(services, name)
 
 
@@ -59,6 +64,12 @@ async def delete_user(caller: AccessManager, services: Services, name: NamePath)
         require_administrator(caller)
     await services.core.access.users.delete(caller.actor, name)
     await services.snapshots.reload()
+
+
+def _first_password(body: UserBody) -> FirstPassword | None:
+    if body.password is None:
+        return None
+    return FirstPassword(body.password, must_change=body.must_change_password is not False)
 
 
 async def _changed(services: Services, name: str) -> UserAnswer:

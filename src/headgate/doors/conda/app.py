@@ -1,5 +1,6 @@
 """What conda, mamba and pixi call: plain ASGI, because a framework costs ten times the work on this path."""
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from headgate.access.authenticate import KEY_HEADERS, Authenticator
+from headgate.access.authenticate import BadCredentials
 from headgate.access.decisions import Decision, decide
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
@@ -25,9 +26,9 @@ from headgate.db.snapshots import Snapshots
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
+from headgate.doors.credentials import SignIn
 from headgate.doors.http import Head, Scope, Send, Validators, header, public_url, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
-from headgate.doors.sessions import SessionCookies
 from headgate.jobs.freshness import Freshness
 from headgate.kernel.errors import NotFound, Refused
 from headgate.storage.local import BlobStore
@@ -35,7 +36,6 @@ from headgate.storage.local import BlobStore
 _CONTENT_TYPES = {"json": "application/json", "zst": "application/zstd", "bz2": "application/x-bzip2"}
 _IMMUTABLE = "max-age=31536000, immutable"
 _READING = frozenset({"GET", "HEAD"})
-_KEY_HEADERS = tuple(name.encode() for name in KEY_HEADERS)
 _NOTHING_MORE: Mapping[str, str] = MappingProxyType({})
 _NO_NOTICES = b'{"notices":[]}'
 
@@ -47,8 +47,7 @@ class CondaDoor:
     database: Database
     snapshots: Snapshots
     catalog: Catalog
-    authenticator: Authenticator
-    cookies: SessionCookies
+    sign_in: SignIn
     maps: Maps
     shards: ShardCache
     store: BlobStore
@@ -88,21 +87,8 @@ class CondaDoor:
             self.freshness.notice(channel, subdir)
             await self._send_index(scope, send, channel, subdir, path.document or "")
 
-    async def principal(self, scope: Scope, token: str | None) -> Principal:
-        """Who asks. Raises BadCredentials for credentials that are not good, wherever they stand."""
-        if token is not None:
-            return self.authenticator.token(token)
-        authorization = header(scope, b"authorization")
-        if authorization is not None:
-            return await self.authenticator.header(authorization)
-        key = next((key for name in _KEY_HEADERS if (key := header(scope, name)) is not None), None)
-        if key is not None:
-            return self.authenticator.token(key)
-        visitor = await self.cookies.find(scope)
-        return self.authenticator.nobody if visitor is None else visitor.principal
-
     async def _open(self, scope: Scope, path: CondaPath) -> Channel:
-        principal = await self.principal(scope, path.token)
+        principal = await self.sign_in.principal(scope, path.token)
         channel = self.catalog.find(path.channel)
         privacy = Privacy.PRIVATE if channel is None else channel.privacy
         decision = _decide(principal, path, privacy)
@@ -157,9 +143,10 @@ class CondaDoor:
         """conda asks without credentials and wants no error: who may not read a channel hears nothing of it."""
         channel, body = self.catalog.find(path.channel), _NO_NOTICES
         if channel is not None and self.gatekeeper.gate_of(channel) is not None:
-            principal = await self.principal(scope, path.token)
-            if _decide(principal, path, channel.privacy).is_allowed:
-                body = msgspec.json.encode({"notices": await read_notices(self.database, channel)})
+            with contextlib.suppress(BadCredentials):
+                principal = await self.sign_in.principal(scope, path.token)
+                if _decide(principal, path, channel.privacy).is_allowed:
+                    body = msgspec.json.encode({"notices": await read_notices(self.database, channel)})
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         caching = "public, max-age=300" if body is _NO_NOTICES or channel is None else _shared(channel, "max-age=300")
         head = Head(_CONTENT_TYPES["json"], len(body), Validators(etag), caching)

@@ -16,7 +16,7 @@ async def show_account(request: Request) -> Response:
     now = clock.now()
     tokens = [
         token
-        for token in await core.access.list_tokens(user=name)
+        for token in await core.access.tokens.list(user=name)
         if token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
     ]
     sessions = await core.sessions.list_sessions(name)
@@ -40,6 +40,6 @@ async def revoke_own_token(request: Request) -> Response:
     if change is None:
         return go_sign_in(HOME)
     (visitor, form), services = change, services_of(request)
-    await services.core.access.revoke_token(visitor.principal.name, visitor.principal.name, form.get("name", ""))
+    await services.core.access.tokens.revoke(visitor.principal.name, visitor.principal.name, form.get("name", ""))
     await services.snapshots.reload()
     return go(HOME)

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headgate.access.devices import Device
-from headgate.doors.sessions import Visitor, address_of
+from headgate.doors.sessions import Visitor
 from headgate.doors.web.visits import find_visitor, go_sign_in, page_of, read_change, services_of
 from headgate.kernel.errors import NotFound
 
@@ -63,10 +63,10 @@ def _question(
         device=device,
         wrong=wrong,
         days=services_of(request).core.devices.token_life.days,
-        address=address_of(request.scope),
+        address=services_of(request).sign_in.proxies.address_of(request.scope),
         is_elsewhere=_is_elsewhere(request, device),
     )
 
 
 def _is_elsewhere(request: Request, device: Device) -> bool:
-    return address_of(request.scope) != device.address
+    return services_of(request).sign_in.proxies.address_of(request.scope) != device.address

@@ -8,6 +8,7 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.db.snapshots import Snapshots
+from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
 
 
@@ -33,6 +34,10 @@ class WebServices(Protocol):
     @property
     def core(self) -> WebCore:
         """What needs no worker."""
+
+    @property
+    def sign_in(self) -> SignIn:
+        """Looks at passwords, and at where they come from."""
 
     @property
     def snapshots(self) -> Snapshots:

@@ -6,8 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headgate.access.authenticate import BadCredentials
+from headgate.access.lockout import SignInLocked
 from headgate.access.sessions import Beginning
-from headgate.doors.sessions import address_of
+from headgate.doors.credentials import require_own_password
+from headgate.doors.problems import status_of
 from headgate.doors.web.visits import (
     end_session,
     find_visitor,
@@ -20,6 +22,7 @@ from headgate.doors.web.visits import (
     read_form,
     services_of,
 )
+from headgate.kernel.errors import Refused
 
 
 async def show_sign_in(request: Request) -> Response:
@@ -45,8 +48,13 @@ async def sign_in(request: Request) -> Response:
     if not name or not password:
         return await _form(request, path, name, "Give a name and a password.", 422)
     try:
-        principal = await services.authenticator.password(name, password)
-    except BadCredentials as error:
+        principal = await services.sign_in.password(request.scope, name, password)
+        require_own_password(principal)
+    except SignInLocked as error:
+        answer = await _form(request, path, name, error.message, status_of(error))
+        answer.headers["retry-after"] = str(error.retry_after_s)
+        return answer
+    except (BadCredentials, Refused) as error:
         return await _form(request, path, name, error.message, 403)
     return await let_in(request, principal.name, beginning_of(request), path)
 
@@ -69,7 +77,9 @@ async def sign_out(request: Request) -> Response:
 
 def beginning_of(request: Request) -> Beginning:
     """From where and with what somebody signs in, with a password."""
-    return Beginning(address_of(request.scope), request.headers.get("user-agent", ""))
+    return Beginning(
+        services_of(request).sign_in.proxies.address_of(request.scope), request.headers.get("user-agent", "")
+    )
 
 
 async def _form(request: Request, path: str, name: str = "", wrong: str | None = None, status: int = 200) -> Response:

@@ -32,7 +32,9 @@ async def find_visitor(request: Request) -> Visitor | None:
     services = services_of(request)
     if not services.snapshots.is_current():
         await services.snapshots.refresh()
-    return await services.cookies.find(request.scope)
+    visitor = await services.cookies.find(request.scope)
+    # Whoever has to change the password first gets no further than the sign-in, which says so.
+    return None if visitor is None or visitor.principal.must_change_password else visitor
 
 
 async def read_form(request: Request) -> Mapping[str, str]:

@@ -62,7 +62,7 @@ def following(services: Services) -> Iterator[LdapSync]:
 
 
 async def sign_in(services: Services, name: str, password: str | None = None) -> Principal:
-    return await services.authenticator.password(name, f"{name}-secret" if password is None else password)
+    return await services.authenticator.password(name, f"{name}-secret" if password is None else password, "192.0.2.1")
 
 
 async def refusal(services: Services, name: str, password: str | None = None) -> str:

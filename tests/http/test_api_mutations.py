@@ -1,0 +1,175 @@
+"""Every route that changes something: who may not changes nothing, and who may leaves audit events behind.
+
+Walks the OpenAPI document: a route that is not in a table here fails.
+"""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Column, Table, func, select
+
+from headgate.access.oidc_providers import OidcProvider, OidcSettings
+from headgate.access.sessions import Beginning
+from headgate.bootstrap import Services
+from headgate.db import tables
+from headgate.doors.api.app import PREFIX, build_api
+from tests.http.conftest import PASSWORD, Callers
+from tests.http.test_api_access import FILE, ROUTES, fill, generic
+from tests.packages import package
+
+OTHER_PASSWORD = "quite another passphrase"
+WISH = {"wants": ["demo"], "source": "team", "target": "inside", "platforms": ["linux-64"]}
+CHANGES: dict[str, tuple[str, object]] = {
+    generic(route): (route, body) for route, _, body in ROUTES if not route.startswith("GET") and "none" not in route
+} | {
+    "POST /channels/{channel}/artifacts": ("POST /channels/team/artifacts?filename=other-1.0-0.conda", b""),
+    "POST /jobs/{job_id}/pause": ("POST /jobs/{job}/pause", None),
+    "POST /jobs/{job_id}/resume": ("POST /jobs/{job}/resume", None),
+    "POST /jobs/{job_id}/retry": ("POST /jobs/{job}/retry", None),
+    "POST /jobs/{job_id}/stop": ("POST /jobs/{job}/stop", None),
+    "DELETE /me/sessions/{id}": ("DELETE /me/sessions/1", None),
+    "POST /me/password": ("POST /me/password", {"old_password": PASSWORD, "new_password": OTHER_PASSWORD}),
+    "POST /promotions": ("POST /promotions", WISH),
+    "POST /promotions/preview": ("POST /promotions/preview", WISH),
+    "POST /promotions/{id}/undo": ("POST /promotions/{promotion}/undo", None),
+    "POST /tokens": ("POST /tokens", {"name": "new"}),
+}
+# These only look, though they are POSTs.
+LOOKS = {
+    "POST /channels/{channel}/mirrors/{name}/filters/dry-run",
+    "POST /channels/{channel}/mirrors/{name}/test",
+    "POST /ldap-directories/{name}/test",
+    "POST /promotions/preview",
+}
+# A member may do these with what is their own.
+OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens"}
+# Whoever has no credentials yet begins here; and what only a worker can have made ready. See the tests of both.
+ELSEWHERE = {
+    "POST /oidc-providers/{name}/test",
+    "POST /login/device",
+    "POST /login/device/token",
+    "DELETE /channels/{channel}/exports/{job_id}",
+}
+UPLOAD = "POST /channels/{channel}/artifacts"
+# What is written for the machine's sake, or on the way to a refusal.
+UNWATCHED = {"epoch", "idempotency", "blob", "audit_event"}
+
+
+async def prepared(callers: Callers, services: Services, route: str) -> tuple[str, str, dict[str, Any]]:
+    """Something of each kind to change; the method, the path and what httpx sends."""
+    filename, content = package()
+    await callers.admin.post("/channels/team/artifacts", params={"filename": filename}, content=content)
+    await fill(services)
+    if route.endswith("unyank"):
+        await callers.admin.post(f"/channels/team/artifacts/{FILE}/yank")
+    job = await services.jobs.sync("test", "outer/world")
+    if route.endswith(("retry", "resume")):
+        await services.jobs.stop("test", job)
+    number = await promoted(callers, services) if "promotions" in route else 0
+    if "oidc-providers" in route:
+        await services.oidc.providers.add(
+            "test", OidcProvider("sso", "https://sso.example", "headgate", None, OidcSettings())
+        )
+    if "sessions" in route:
+        await services.core.sessions.begin("ada", Beginning("192.0.2.1", "a browser"))
+        await services.snapshots.reload()
+    asked, body = CHANGES[route]
+    method, path = asked.replace("{job}", job).replace("{promotion}", str(number)).split(" ")
+    content = package("other")[1]
+    return method, path, {"content": content} if body == b"" else {"json": body}
+
+
+async def promoted(callers: Callers, services: Services) -> int:
+    """A promotion that can be undone, and a channel to promote into."""
+    for name in ("inside", "other"):
+        await callers.admin.post("/channels", json={"name": name, "kind": "hosted"})
+    made = await callers.admin.post("/promotions", json={**WISH, "target": "other"})
+    number: int = made.json()["id"]
+    await services.promotions.apply(number)
+    await services.snapshots.reload()
+    return number
+
+
+def watched(table: Table) -> list[Column[Any]]:
+    """All but the last use of a token, which is written beside the requests."""
+    return [column for column in table.columns if column.name not in {"used_at", "used_from"}]
+
+
+async def state(services: Services) -> str:
+    """Every row of what may be changed."""
+    async with services.core.database.read() as connection:
+        rows = {
+            table.name: [tuple(row) for row in await connection.execute(select(*watched(table)))]
+            for table in tables.metadata.sorted_tables
+            if table.name not in UNWATCHED
+        }
+    return json.dumps(rows, default=str, sort_keys=True)
+
+
+async def events(services: Services) -> int:
+    async with services.core.database.read() as connection:
+        found: int = (await connection.execute(select(func.count()).select_from(tables.audit_event))).scalar_one()
+    return found
+
+
+async def refuse_events(services: Services) -> None:
+    """From now on the database takes no audit event."""
+    statements = ["CREATE TRIGGER no_events BEFORE INSERT ON audit_event BEGIN SELECT RAISE(ABORT, 'no events'); END"]
+    if not services.core.database.is_sqlite:
+        statements = [
+            "CREATE FUNCTION no_events() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$",
+            "CREATE TRIGGER no_events BEFORE INSERT ON audit_event FOR EACH ROW EXECUTE FUNCTION no_events()",
+        ]
+    async with services.core.database.write() as connection:
+        for statement in statements:
+            await connection.exec_driver_sql(statement)
+
+
+def test_every_route_that_changes_something_is_listed_here(services: Services) -> None:
+    paths = build_api(services).openapi()["paths"]
+    known = {
+        f"{method.upper()} {path.removeprefix(PREFIX)}"
+        for path, methods in paths.items()
+        for method in methods
+        if method != "get"
+    }
+    assert set(CHANGES) | ELSEWHERE == known
+
+
+@pytest.mark.parametrize("route", sorted(set(CHANGES) - ELSEWHERE))
+async def test_who_may_not_changes_nothing_and_who_may_leaves_an_event(
+    callers: Callers, services: Services, hosted: str, mirror: str, route: str
+) -> None:
+    method, path, sent = await prepared(callers, services, route)
+    refused: list[tuple[httpx.AsyncClient, int]] = [(callers.anonymous, 401), (callers.viewer, 403)]
+    # Of a promotion that one may not see, nobody learns that it is there.
+    unseen = 404 if route.endswith("undo") else 403
+    refused += [] if route == UPLOAD else [(callers.adder, unseen)]
+    refused += [] if route in OWN else [(callers.member, unseen)]
+    before, count = await state(services), await events(services)
+    for caller, status in refused:
+        answer = await caller.request(method, path, **sent)
+        assert answer.status_code == status, answer.text
+        codes = {401: "credentials-needed", 403: "permission-denied", 404: "promotion-unknown"}
+        assert answer.json()["code"] == codes[status]
+    assert (await state(services), await events(services)) == (before, count)
+    answer = await callers.admin.request(method, path, **sent)
+    assert answer.is_success, answer.text
+    if route in LOOKS:
+        assert (await state(services), await events(services)) == (before, count)
+    else:
+        assert await events(services) > count
+
+
+@pytest.mark.parametrize("route", sorted(set(CHANGES) - LOOKS - ELSEWHERE))
+async def test_nothing_changes_without_its_audit_event(
+    callers: Callers, services: Services, hosted: str, mirror: str, route: str
+) -> None:
+    method, path, sent = await prepared(callers, services, route)
+    before = await state(services)
+    await refuse_events(services)
+    answer = await callers.admin.request(method, path, **sent)
+    assert answer.status_code in {409, 500}, answer.text  # to SQLite, a trigger's no is a broken constraint
+    assert await state(services) == before
