@@ -46,7 +46,8 @@ async def work(place: Place, *, has_parent: bool) -> None:
     try:
         feeds = FeedService(core.database, Importer(core.database))
         snapshots = Snapshots(core.database, watch)
-        snapshots.follow(ADVISORIES, AdvisoryBook().load)
+        book = AdvisoryBook()
+        snapshots.follow(ADVISORIES, book.load)
         keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, hand_on_to_nobody)
         following = LdapSync(core.database, ldap)
         parts = WorkerParts(
