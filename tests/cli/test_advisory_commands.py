@@ -1,5 +1,6 @@
 """Advisories as an administrator types them, against a real server with its jobs process."""
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -111,6 +112,16 @@ def test_a_feed_is_looked_at_without_being_asked(server: LiveServer, folder: Pat
     server.json("advisory", "feed", "add", "alone", place.as_uri())
     assert eventually(lambda: "PYSEC-9" in affected(server)["demo-1.0-0.conda"])
     server.json("advisory", "feed", "remove", "alone")
+
+
+def test_an_archive_that_came_by_the_drop_folder_is_read_and_removed(server: LiveServer, folder: Path) -> None:
+    content = write_zip(folder / "cve.zip", "PYSEC-12").read_bytes()
+    place = server.data / "advisories" / f"{hashlib.sha256(content).hexdigest()}.zip"
+    place.with_suffix(".part").write_bytes(content)
+    place.with_suffix(".part").rename(place)
+    assert eventually(lambda: "PYSEC-12" in affected(server)["demo-1.0-0.conda"])
+    assert eventually(lambda: not place.exists())
+    server.json("advisory", "feed", "remove", "dropped")
 
 
 def test_curations_are_made_listed_exported_and_ended(server: LiveServer, folder: Path) -> None:

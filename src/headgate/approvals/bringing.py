@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from headgate.approvals.plans import Item
 from headgate.channels.catalog import Catalog
+from headgate.channels.routes import Routes
 from headgate.conda.names import ArtifactName, ChannelName, Sha256
 from headgate.db.engine import Database
 from headgate.delivery.located import Locator
@@ -21,9 +22,16 @@ class Bringer:
     """Fetches what is not here yet; what is here is not fetched again."""
 
     def __init__(
-        self, database: Database, catalog: Catalog, locator: Locator, store: BlobStore, delivery: ArtifactSource
+        self,
+        database: Database,
+        routes: Routes,
+        catalog: Catalog,
+        locator: Locator,
+        store: BlobStore,
+        delivery: ArtifactSource,
     ) -> None:
         self._database = database
+        self._routes = routes
         self._catalog = catalog
         self._locator = locator
         self._store = store
@@ -36,6 +44,7 @@ class Bringer:
         `artifact-unknown` when it no longer lists it, Refused when policy holds it back, Unavailable when nobody has it.
         """
         async with self._database.read() as connection:
+            await self._routes.load(connection)
             await self._catalog.load(connection)
         gate = asyncio.Semaphore(_AT_ONCE)
 

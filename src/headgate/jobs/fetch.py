@@ -15,6 +15,7 @@ from dbos import DBOS, DBOSConfiguredInstance
 
 from headgate.channels.catalog import get_channel
 from headgate.channels.model import Channel
+from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.delivery.ahead import iter_missing
 from headgate.delivery.located import Located
@@ -46,9 +47,12 @@ class _Tally:
 class FetchJobs(DBOSConfiguredInstance):
     """Fetches ahead."""
 
-    def __init__(self, database: Database, store: BlobStore, landing: Landing, delivery: WithPolicy) -> None:
+    def __init__(
+        self, database: Database, routes: Routes, store: BlobStore, landing: Landing, delivery: WithPolicy
+    ) -> None:
         super().__init__(INSTANCE)
         self._database = database
+        self._routes = routes
         self._store = store
         self._landing = landing
         self._delivery = delivery
@@ -62,6 +66,7 @@ class FetchJobs(DBOSConfiguredInstance):
     async def bring(self, request: FetchRequest) -> dict[str, Any]:
         """Count, then fetch. Raises Unavailable `fetch-failed`."""
         async with self._database.read() as connection:
+            await self._routes.load(connection)
             channel = await get_channel(connection, request["channel"])
         progress = JobProgress(self._database, DBOS.workflow_id or "")
         tally = await self._count(channel, request)
