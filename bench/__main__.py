@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cold, files, requests, start, sync, upload
+from bench import cold, files, policy, requests, start, sync, upload
 from bench.report import render, table
 from bench.scale import Absent
 from bench.timing import Bench, Figure
@@ -21,6 +21,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "cold": cold.run,
     "sync": sync.run,
     "upload": upload.run,
+    "policy": policy.run,
 }
 PAGE = ROOT / "docs" / "dev" / "benchmark-results.md"
 
