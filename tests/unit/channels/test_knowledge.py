@@ -69,12 +69,14 @@ async def test_a_malicious_file_leaves_every_channel_though_nobody_made_a_policy
     await upload(services, *package("other"))
     assert await listed(services) == {FILE, "other-1.0-0.conda"}
     book.findings = {FILE: (finding("MAL-2026-1", is_malicious=True),)}
-    channel = services.catalog.get("team")
-    with pytest.raises(Refused) as caught:  # before anything was published again
-        await services.delivery.check(await services.locator.locate(channel, "noarch", ArtifactName.parse(FILE)))
-    assert caught.value.code == "policy-blocked"
+    await check_refused(services)  # before anything was published again
     await republish(services.core.database, {"demo"}, "advisories changed")
     assert await listed(services) == {"other-1.0-0.conda"}
-    with pytest.raises(Refused):
-        channel = services.catalog.get("team")
-        await services.delivery.check(await services.locator.locate(channel, "noarch", ArtifactName.parse(FILE)))
+    await check_refused(services)
+
+
+async def check_refused(services: Services) -> None:
+    wanted = await services.locator.locate(services.catalog.get("team"), "noarch", ArtifactName.parse(FILE))
+    with pytest.raises(Refused) as caught:
+        await services.delivery.check(wanted)
+    assert caught.value.code == "policy-blocked"
