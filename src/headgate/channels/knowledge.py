@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.advisories.findings import Assessments
-from headgate.db.engine import Database
+from headgate.db.engine import Database, read_epochs
 from headgate.policy.facts import NOTHING_KNOWN
 
 
@@ -24,6 +24,35 @@ class AssessmentSource(Protocol):
     async def at(self, connection: AsyncConnection) -> Assessments:
         """The book as this connection sees it."""
         ...
+
+
+class LoadableBook(Assessments, Protocol):
+    """A book that takes in what changed in the database."""
+
+    async def load(self, connection: AsyncConnection) -> None:
+        """Take in what changed since the last time."""
+        ...
+
+
+class FollowedBook:
+    """A book that is up to date whenever something is published, whether or not its process follows the topic."""
+
+    def __init__(self, book: LoadableBook, topic: str) -> None:
+        self._book = book
+        self._topic = topic
+        self._epoch: int | None = None
+
+    def latest(self) -> Assessments:
+        """The book as this process last saw it."""
+        return self._book
+
+    async def at(self, connection: AsyncConnection) -> Assessments:
+        """The book as this connection sees it; read anew only when its topic's epoch has moved."""
+        epoch = (await read_epochs(connection)).get(self._topic, 0)
+        if epoch != self._epoch:
+            await self._book.load(connection)
+            self._epoch = epoch
+        return self._book
 
 
 _sources: WeakKeyDictionary[Engine, AssessmentSource] = WeakKeyDictionary()

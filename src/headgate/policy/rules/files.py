@@ -3,6 +3,7 @@
 import re
 
 from headgate.conda.records import Record
+from headgate.conda.shards import Shard
 from headgate.conda.specs import version_key
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
@@ -68,19 +69,29 @@ class LatestPatchRule(Rule):
 
     def __init__(self, terms: Terms) -> None:
         """Nothing to take."""
+        self._last: tuple[Shard | None, dict[str, str]] = (None, {})
 
     def judge(self, case: Case) -> Judgement | None:
         """By its siblings, whether or not they pass themselves. Raises Invalid for a version that makes no sense."""
-        version = str(case.record.get("version"))
-        own, series = version_key(version), _series(case.record)
+        version, series = str(case.record.get("version")), _series(case.record)
         if series is None:
             return None
-        siblings = (record for _, record in case.shard.records() if _series(record) == series)
-        later = [str(one["version"]) for one in siblings if version_key(str(one["version"])) > own]
-        if not later:
+        newest = self._newest(case.shard)[series]
+        if version_key(newest) <= version_key(version):
             return None
-        newest = max(later, key=version_key)
         return acts(f"{newest} is a later patch of {series}.", f"Use {newest}.")
+
+    def _newest(self, shard: Shard) -> dict[str, str]:
+        """The newest version of each series; remembered while one shard is judged."""
+        last = self._last
+        if last[0] is not shard:
+            newest: dict[str, str] = {}
+            for _, record in shard.records():
+                series, version = _series(record), str(record.get("version"))
+                if series is not None and (series not in newest or version_key(version) > version_key(newest[series])):
+                    newest[series] = version
+            last = self._last = (shard, newest)
+        return last[1]
 
 
 def _series(record: Record) -> str | None:
