@@ -43,6 +43,8 @@ LOOKS = {
     "POST /ldap-directories/{name}/test",
     "POST /promotions/preview",
 }
+# These only ask for a job, which writes down what it does in the transaction that does it.
+BY_JOB = {"POST /bundles/scan", "POST /channels/{channel}/exports", "POST /channels/{channel}/imports"}
 # A member may do these with what is their own.
 OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens"}
 # Whoever has no credentials yet begins here; and what only a worker can have made ready. See the tests of both.
@@ -159,11 +161,11 @@ async def test_who_may_not_changes_nothing_and_who_may_leaves_an_event(
     assert answer.is_success, answer.text
     if route in LOOKS:
         assert (await state(services), await events(services)) == (before, count)
-    else:
+    elif route not in BY_JOB:
         assert await events(services) > count
 
 
-@pytest.mark.parametrize("route", sorted(set(CHANGES) - LOOKS - ELSEWHERE))
+@pytest.mark.parametrize("route", sorted(set(CHANGES) - LOOKS - ELSEWHERE - BY_JOB))
 async def test_nothing_changes_without_its_audit_event(
     callers: Callers, services: Services, hosted: str, mirror: str, route: str
 ) -> None:
