@@ -47,7 +47,7 @@ from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
 from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
-from headgate.channels.knowledge import use_assessments
+from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.mirrors import PURPOSE
@@ -286,7 +286,7 @@ def build_services(place: Place) -> Services:
     snapshots.follow(TOPIC, catalog.load)
     advisories = open_room(database)
     snapshots.follow(ADVISORIES, advisories.book.load)
-    use_assessments(database, advisories.book)
+    use_assessments(database, FollowedBook(advisories.book, ADVISORIES))
     ldap = LdapClient(secret)
     authenticator = _build_authenticator(place, snapshots, uses, ldap)
     sessions = Sessions(database, secret, _lifetime(settings))

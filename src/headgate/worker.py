@@ -16,7 +16,7 @@ from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
-from headgate.channels.knowledge import use_assessments
+from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
@@ -51,7 +51,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
         snapshots = Snapshots(core.database, watch)
         book = AdvisoryBook()
         snapshots.follow(ADVISORIES, book.load)
-        use_assessments(core.database, book)
+        use_assessments(core.database, FollowedBook(book, ADVISORIES))
         judge_again = partial(republish, core.database, cause="advisories changed")
         keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, judge_again)
         following = LdapSync(core.database, ldap)

@@ -12,7 +12,7 @@ from headgate.kernel.errors import Invalid
 
 _HASHER = PasswordHasher()
 _FEWEST_LETTERS = 5
-_SHORTEST_NAME = 3
+_LEAST_BESIDE_NAME = 8
 # What people think of first. Digits and signs around them make them no better.
 _COMMON = frozenset(
     "admin administrator anaconda changeme conda default dragon headgate iloveyou letmein login master miniconda monkey "
@@ -30,8 +30,8 @@ class PasswordRules:
     def check(self, password: str, user: str) -> None:
         """Raises Invalid `password-short` or `password-weak`."""
         self.check_length(password)
-        if _names(password, user):
-            raise Invalid("password-weak", "A password must not be, or hold, the user's name. Choose another.")
+        if _is_little_but(user, password):
+            raise Invalid("password-weak", "A password must be more than the user's name. Choose another.")
         if is_trivial(password):
             raise Invalid("password-weak", "That password is among the first that anybody would try. Choose another.")
 
@@ -41,9 +41,10 @@ class PasswordRules:
             raise Invalid("password-short", f"A password needs at least {self.min_length} characters.")
 
 
-def _names(password: str, user: str) -> bool:
+def _is_little_but(user: str, password: str) -> bool:
+    """The name may stand in a password that would be long enough to guess without it."""
     password, user = password.casefold(), user.casefold()
-    return password == user or (len(user) >= _SHORTEST_NAME and user in password)
+    return user in password and len(password.replace(user, "")) < _LEAST_BESIDE_NAME
 
 
 def is_trivial(text: str) -> bool:

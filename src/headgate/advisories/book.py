@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -59,15 +59,6 @@ class AdvisoryBook:
     def newest_feed_at(self) -> datetime | None:
         """When a feed of advisories was last read with success; None: never."""
         return self.knowledge.newest_feed_at
-
-    def latest(self) -> Self:
-        """The book as it is; it follows by itself."""
-        return self
-
-    async def at(self, connection: AsyncConnection) -> Self:
-        """The book, no older than what the connection sees: for whoever publishes in the transaction of a change."""
-        await self.load(connection)
-        return self
 
     async def load(self, connection: AsyncConnection) -> None:
         """Take in what changed since the last time."""

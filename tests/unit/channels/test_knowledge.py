@@ -11,7 +11,7 @@ from headgate.channels.model import ChannelKind
 from headgate.channels.revising import republish
 from headgate.conda.names import ArtifactName, ChannelName
 from headgate.conda.shards import decode_stored
-from headgate.db.engine import advance_epoch
+from headgate.db.engine import Database, advance_epoch
 from headgate.kernel.errors import Refused
 from headgate.policy.facts import NOTHING_KNOWN
 from tests.packages import package
@@ -47,7 +47,7 @@ async def listed(services: Services) -> set[str]:
 
 async def test_a_book_is_read_anew_only_when_its_topic_has_moved(services: Services) -> None:
     database, book = services.core.database, CountingBook()
-    assert latest_assessments(database) is NOTHING_KNOWN
+    assert latest_assessments(Database("sqlite+aiosqlite:///unknown.db")) is NOTHING_KNOWN  # of which nobody said anything
     use_assessments(database, FollowedBook(book, "advisories"))
     async with database.read() as connection:
         assert await assessments_at(connection) is book
