@@ -47,7 +47,9 @@ async def listed(services: Services) -> set[str]:
 
 async def test_a_book_is_read_anew_only_when_its_topic_has_moved(services: Services) -> None:
     database, book = services.core.database, CountingBook()
-    assert latest_assessments(Database("sqlite+aiosqlite:///unknown.db")) is NOTHING_KNOWN  # of which nobody said anything
+    assert (
+        latest_assessments(Database("sqlite+aiosqlite:///unknown.db")) is NOTHING_KNOWN
+    )  # of which nobody said anything
     use_assessments(database, FollowedBook(book, "advisories"))
     async with database.read() as connection:
         assert await assessments_at(connection) is book
