@@ -278,6 +278,9 @@ class Services:
 
 def build_services(place: Place) -> Services:
     """Put a web worker together."""
+    # At its import it is decided where counts are kept: in the parent of the workers that would be too early.
+    from headgate.doors.metrics import SIGN_IN_FAILURES  # noqa: PLC0415 - as said
+
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
     watch, secret = watch_of(database), load_secret(place.folder.secret)
@@ -317,6 +320,7 @@ def build_services(place: Place) -> Services:
             authenticator,
             cookies,
             ProxyRanges(settings.server.trusted_proxies),
+            SIGN_IN_FAILURES.count,
             is_taking_query_keys=settings.access.accept_key_in_query,
         ),
         rounds=Rounds(uses, authenticator.failures),

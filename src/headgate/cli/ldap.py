@@ -140,7 +140,7 @@ def sync(
         names = [one["name"] for one in server.items(_PATH)] if name is None else [name]
         jobs = [server.post(path_of(_PATH, one, "sync"), {"force": is_forced}) for one in names]
         if is_waiting:
-            jobs = [wait_for(server, job["id"], out) for job in jobs]
+            jobs = [wait_for(server, f"jobs/{job['id']}", out) for job in jobs]
         out.show(jobs, [_synced(one, job) for one, job in zip(names, jobs, strict=True)])
         failures = [job for job in jobs if job["state"] in {"failed", "stopped"}]
         for job in failures:

@@ -1,6 +1,6 @@
 """From a request to who asks: where credentials may stand, and which address they come from."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs
 
 from headgate.access.addresses import is_within, parse_address
@@ -8,7 +8,6 @@ from headgate.access.authenticate import KEY_HEADERS, Authenticator, BadCredenti
 from headgate.access.lockout import SignInLocked
 from headgate.access.principals import Principal
 from headgate.doors.http import Scope, header
-from headgate.doors.metrics import SIGN_IN_FAILURES
 from headgate.doors.sessions import PROOF_HEADER, SessionCookies
 from headgate.kernel.errors import Refused
 
@@ -66,13 +65,20 @@ def require_own_password(principal: Principal) -> None:
 
 
 class SignIn:
-    """Reads the credentials of a request."""
+    """Reads the credentials of a request; `refused` is told the code of each refusal."""
 
     def __init__(
-        self, authenticator: Authenticator, cookies: SessionCookies, proxies: ProxyRanges, *, is_taking_query_keys: bool
+        self,
+        authenticator: Authenticator,
+        cookies: SessionCookies,
+        proxies: ProxyRanges,
+        refused: Callable[[str], None],
+        *,
+        is_taking_query_keys: bool,
     ) -> None:
         self._authenticator = authenticator
         self._cookies = cookies
+        self._refused = refused
         self._is_taking_query_keys = is_taking_query_keys
         self.proxies = proxies
 
@@ -92,7 +98,7 @@ class SignIn:
         try:
             return await self._read(scope, token, is_change=is_change)
         except (BadCredentials, SignInLocked) as error:
-            SIGN_IN_FAILURES.count(error.code)
+            self._refused(error.code)
             raise
 
     async def password(self, scope: Scope, name: str, password: str) -> Principal:
@@ -100,7 +106,7 @@ class SignIn:
         try:
             return await self._authenticator.password(name, password, self.proxies.address_of(scope))
         except (BadCredentials, SignInLocked) as error:
-            SIGN_IN_FAILURES.count(error.code)
+            self._refused(error.code)
             raise
 
     async def _read(self, scope: Scope, token: str | None, *, is_change: bool) -> Principal:
