@@ -113,7 +113,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /api/osv/v1/querybatch", 200, {"queries": []}),
     ("GET /api/osv/v1/vulns/CVE-1", 404, None),
     ("GET /channels/team/why?file=demo-1.0-0.conda", 200, None),
-    ("GET /channels/team/broken", 200, None),
+    ("GET /channels/team/unsatisfiable", 200, None),
     ("GET /policies", 200, None),
     ("POST /policies", 201, {"document": {"name": "new"}}),
     ("GET /policies/old-builds", 200, None),

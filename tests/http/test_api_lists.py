@@ -15,11 +15,15 @@ from headgate.access.oidc_providers import OidcProvider, OidcSettings
 from headgate.access.permissions import Permission
 from headgate.access.sessions import Beginning
 from headgate.access.tokens import TokenWish
+from headgate.advisories.curating import new_claim
+from headgate.advisories.findings import AdvisoryStatus
 from headgate.bootstrap import Services
+from headgate.channels.exempting import Wish
 from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
 from headgate.doors.api.app import PREFIX, build_api
+from headgate.policy.exemptions import ExemptionKind
 from tests.certificates import certificate_pem
 from tests.http.conftest import Callers
 from tests.packages import package
@@ -37,6 +41,8 @@ class Rule:
     """A question whose answer to the administrator speaks of zebras; unless given, the one that is refused to bob."""
     is_named: bool = True
     """False where an answer names neither, or is empty."""
+    is_there: bool = True
+    """False where there is nothing to be found."""
 
 
 RULES = {
@@ -44,18 +50,30 @@ RULES = {
         "/access/explain?permission=channel:read&channel=apple",
         "/access/explain?permission=channel:read&channel=zebra&user=zebra",
     ),
+    "/advisories": Rule(None, "/advisories", is_named=False),
+    "/advisories/{id}": Rule(None, "/advisories/ZEBRA-1", is_named=False, is_there=False),
+    "/advisory-feeds": Rule(None, "/advisory-feeds"),
+    "/advisory-names": Rule(None, "/advisory-names", is_named=False),
     "/bundles/dropped": Rule(None, "/bundles/dropped", is_named=False),
     "/bundles/keys": Rule(None, "/bundles/keys"),
     "/ca": Rule(None, "/ca"),
     "/channels": Rule("/channels", None, "/channels"),
     "/channels/{channel}": Rule("/channels/apple-mirror", "/channels/zebra-mirror"),
+    "/channels/{channel}/affected": Rule(None, "/channels/zebra/affected", is_named=False),
     "/channels/{channel}/artifacts": Rule("/channels/apple/artifacts", "/channels/zebra/artifacts"),
+    "/channels/{channel}/unsatisfiable": Rule(
+        "/channels/apple/unsatisfiable?platform=noarch", "/channels/zebra/unsatisfiable?platform=noarch", is_named=False
+    ),
+    "/channels/{channel}/coverage": Rule(None, "/channels/zebra/coverage"),
     "/channels/{channel}/mirror": Rule("/channels/apple-mirror/mirror", "/channels/zebra-mirror/mirror"),
     "/channels/{channel}/mirrors": Rule("/channels/apple-mirror/mirrors", "/channels/zebra-mirror/mirrors"),
     "/channels/{channel}/mirrors/{name}/filtered": Rule(
         "/channels/apple-mirror/mirrors/main/filtered", "/channels/zebra-mirror/mirrors/main/filtered", is_named=False
     ),
     "/channels/{channel}/revisions": Rule("/channels/apple/revisions", "/channels/zebra/revisions", is_named=False),
+    "/channels/{channel}/why": Rule("/channels/apple/why?spec=apple", "/channels/zebra/why?spec=zebra"),
+    "/curations": Rule(None, "/curations", is_named=False),
+    "/exemptions": Rule(None, "/exemptions"),
     "/grants": Rule(None, "/grants"),
     "/groups": Rule(None, "/groups"),
     "/jobs": Rule(None, "/jobs"),
@@ -65,6 +83,8 @@ RULES = {
     "/me/sessions": Rule("/me/sessions", None, "/users/zebra/sessions"),
     "/network": Rule(None, "/network", is_named=False),
     "/oidc-providers": Rule(None, "/oidc-providers"),
+    "/policies": Rule(None, "/policies"),
+    "/policies/{name}/versions": Rule(None, "/policies/zebra/versions", is_named=False),
     "/promotions": Rule("/promotions", None, "/promotions"),
     "/promotions/{id}": Rule("/promotions/1", "/promotions/2"),
     "/roles": Rule(None, "/roles"),
@@ -112,6 +132,10 @@ async def fill(services: Services) -> str:
         await core.channels.create("test", ChannelName(f"{word}-target"), ChannelKind.HOSTED)
     await core.authorities.add("test", "zebra", certificate_pem().encode(), is_everywhere=False)
     await core.ldap.add("test", "zebra", LdapChange({"urls": ["ldaps://127.0.0.1:1"], "user_base": "dc=x"}))
+    await services.advisories.feeds.add("test", "zebra", "https://zebra.example/all.zip")
+    await services.advisories.curations.curate("test", [new_claim("ZEBRA-9", AdvisoryStatus.ACTIVE)])
+    await core.policies.apply("test", {"name": "zebra"})
+    await core.exemptions.add("test", Wish(kind=ExemptionKind.SPEC, target="zebra", reason="zebra", owner="zebra"))
     await core.trust.add("test", "zebra", "0f" * 32)
     await services.oidc.providers.add(
         "test", OidcProvider("zebra", "https://zebra.example", "headgate", None, OidcSettings())
@@ -155,7 +179,7 @@ async def test_list_shows_only_what_one_may_see(callers: Callers, services: Serv
     if secret:
         assert (await callers.member.get(secret)).status_code in {403, 404}
     whole = await callers.admin.get(rule.everything or secret)
-    assert whole.status_code == 200, whole.text
+    assert whole.status_code == (200 if rule.is_there else 404), whole.text
     assert "zebra" in whole.text or not rule.is_named
 
 

@@ -30,7 +30,7 @@ _NOUNS = frozenset(
     {
         "affected",
         "artifacts",
-        "broken",
+        "unsatisfiable",
         "coverage",
         "exports",
         "fetch",

@@ -127,7 +127,7 @@ def list_broken(
 ) -> None:
     """List records that depend on what policies hold back."""
     with Output(as_json=as_json) as out, connected() as server:
-        found = server.get(channel_path(channel, "broken"), platform=platform)["items"]
+        found = server.get(channel_path(channel, "unsatisfiable"), platform=platform)["items"]
         out.table(found, {"SUBDIR": "subdir", "FILE": "filename", "MISSES": "dependency"})
 
 

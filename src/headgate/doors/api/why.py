@@ -50,7 +50,7 @@ async def explain(
     return Listing(items=[ExplanationAnswer.model_validate(one.as_json()) for one in found[:_MOST_SHOWN]])
 
 
-@router.get("/channels/{channel:path}/broken")
+@router.get("/channels/{channel:path}/unsatisfiable")
 async def list_broken(
     visit: Reading,
     services: Services,
