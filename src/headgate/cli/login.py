@@ -67,7 +67,7 @@ def _wait(server: Server, begun: dict[str, Any]) -> dict[str, Any]:
 
 def _revoke(url: str, token: str) -> bool:
     """End a token by itself; False when it had ended already."""
-    with Server(url, token) as server:
+    with Server(url, f"Bearer {token}") as server:
         try:
             me = server.get("me")
             server.delete(path_of("tokens", me["name"], me["token"]["name"]))
