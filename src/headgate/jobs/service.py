@@ -209,15 +209,19 @@ class JobService:
         """Stop a job: a waiting one never starts, a running one ends at once. Raises Conflict `job-ended`."""
         job = await self.get_job(job_id)
         if job.state != "paused":
-            await self._cancel(job)
+            _check_under_way(job)
+        # The event first: the job is not of this database, and must not stop without one.
         await self._steer(Action.JOB_STOP, actor, job, is_paused=False)
+        if job.state != "paused":
+            await self._client.cancel_workflow_async(job_id)
         return await self.get_job(job_id)
 
     async def pause(self, actor: str, job_id: str) -> Job:
         """Let a job rest until it is resumed, at the step it had reached. Raises Conflict `job-ended`."""
         job = await self.get_job(job_id)
-        await self._cancel(job)
+        _check_under_way(job)
         await self._steer(Action.JOB_PAUSE, actor, job, is_paused=True)
+        await self._client.cancel_workflow_async(job_id)
         return await self.get_job(job_id)
 
     async def resume(self, actor: str, job_id: str) -> Job:
@@ -260,11 +264,6 @@ class JobService:
                     await connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             await self._client.delete_workflows_async(ids)
             count += len(ids)
-
-    async def _cancel(self, job: Job) -> None:
-        if job.has_ended:
-            raise Conflict("job-ended", f"Job {job.id} is {job.state} already.")
-        await self._client.cancel_workflow_async(job.id)
 
     async def _go_on(self, action: Action, actor: str, job: Job) -> None:
         await self._refuse_second(job)
@@ -337,6 +336,11 @@ def _job(status: WorkflowStatus, progress: Mapping[str, Any] | None, is_paused: 
         created_at=clock.from_ms(status.created_at or 0),
         ended_at=ended_at,
     )
+
+
+def _check_under_way(job: Job) -> None:
+    if job.has_ended:
+        raise Conflict("job-ended", f"Job {job.id} is {job.state} already.")
 
 
 def _request(status: WorkflowStatus) -> Any:
