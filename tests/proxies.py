@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -70,9 +71,14 @@ class _Process:
 
 
 class Squid(_Process):
-    """A squid that lets in who has a password."""
+    """A squid that lets in who has a password.
 
-    def __init__(self, folder: Path, users: Mapping[str, str]) -> None:
+    Started by root it works as a user of its own, who may not enter pytest's folders: so it has one beside them.
+    """
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self._own = tempfile.TemporaryDirectory(prefix="squid-")
+        folder = Path(self._own.name) / "squid"
         super().__init__(folder)
         self._program = find_program("squid")
         helper = next(
@@ -108,11 +114,17 @@ class Squid(_Process):
             "pinger_enable off\n"
             "visible_hostname squid.test\n"
         )
-        for path in (folder, *folder.iterdir()):
-            path.chmod(0o777)  # squid works as a user of its own
+        for path in (folder.parent, folder, *folder.iterdir()):
+            path.chmod(0o777)
 
     def command(self) -> list[str]:
         return [self._program, "-N", "-f", str(self._config)]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._own.cleanup()
 
     def url(self, user: str, password: str) -> str:
         """The proxy's URL for a user."""

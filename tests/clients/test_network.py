@@ -72,11 +72,8 @@ def upstream(folder: Path) -> Iterator[FolderServer]:
 
 
 @pytest.fixture(scope="module")
-def squid(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Squid]:
-    path = tmp_path_factory.mktemp("squid")
-    for parent in (path, *path.parents[:2]):
-        parent.chmod(parent.stat().st_mode | 0o055)
-    with Squid(path / "squid", PASSWORDS) as running:
+def squid() -> Iterator[Squid]:
+    with Squid(PASSWORDS) as running:
         yield running
 
 
