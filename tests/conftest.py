@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
+import hatch_build
 from headgate.bootstrap import Place, Services, build_services, open_place
 from headgate.db.engine import Database
 from headgate.db.migrate import migrate
@@ -18,6 +19,12 @@ from headgate.jobs.engine import migrate_jobs
 
 _NUMBERS = itertools.count()
 _TEMPLATE = "headgate_template"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The files that pages load are as the lock file says, in a checkout that was not installed since it changed, too."""
+    if not hasattr(config, "workerinput"):
+        hatch_build.build_assets()
 
 
 def migrated_place(root: Path, database_url: str | None = None) -> Place:
