@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import html5lib
@@ -48,7 +48,7 @@ class Visit:
         self.tolerated: set[str] = set()
         """Parts of complaints that a test provokes."""
 
-    def __enter__(self) -> "Visit":
+    def __enter__(self) -> Self:
         self.context: BrowserContext = self._browser.new_context(base_url=self._server.url, **self._options)
         self.context.set_default_timeout(10_000)
         self.page: Page = self.context.new_page()
