@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Table, and_, case, delete, func, select, true, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateSchema
 from sqlalchemy.sql.selectable import Subquery
 
-from headgate.audit.access_tables import access_day, access_part, metadata, part_table
+from headgate.audit.access_tables import SCHEMA, access_day, access_part, metadata, part_table
 from headgate.db.engine import Database, insert
 from headgate.kernel import clock
 
@@ -48,7 +49,7 @@ class Row(NamedTuple):
 
 
 class AccessStore:
-    """The log in a database: a file of its own on SQLite, the house's own on PostgreSQL."""
+    """The log in a database: a file of its own on SQLite, a schema of its own on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -56,11 +57,14 @@ class AccessStore:
         self._opening = asyncio.Lock()
         mark = "?" if database.is_sqlite else "%s"
         marks = ", ".join([mark] * len(Row._fields))
-        self._insert = f"INSERT INTO {{}} ({', '.join(Row._fields)}) VALUES ({marks})"  # noqa: S608 - names of ours
+        place = "{}" if database.is_sqlite else f"{SCHEMA}.{{}}"
+        self._insert = f"INSERT INTO {place} ({', '.join(Row._fields)}) VALUES ({marks})"  # noqa: S608 - names of ours
 
     async def open(self) -> None:
         """Make the tables that are missing."""
         async with _alone(self.database) as connection:
+            if not self.database.is_sqlite:
+                await connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
             await connection.run_sync(metadata.create_all)
 
     async def close(self) -> None:

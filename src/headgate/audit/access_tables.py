@@ -4,7 +4,7 @@ access_part 1─1 access_2026_11 ...      requests as they were answered; `folde
 access_day                              per day: who took which file of which channel, with what client, how often
 
 They have a metadata of their own: on SQLite they lie in a file of their own, where nobody waits for the database's one
-writer, and whose commits are no news to anybody. Moments are whole milliseconds, days whole days, since 1970.
+writer, and whose commits are no news to anybody; on PostgreSQL in a schema of their own. Moments are whole milliseconds, days whole days, since 1970.
 """
 
 from functools import lru_cache
@@ -13,6 +13,8 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Tab
 
 from headgate.db.tables import Key
 
+SCHEMA = "headgate_access"
+"""Where they lie on PostgreSQL."""
 _CONVENTION = {"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
 metadata = MetaData(naming_convention=_CONVENTION)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from headgate.audit.access_log import AccessLog
 from headgate.audit.access_store import AccessStore
+from headgate.audit.access_tables import SCHEMA
 from headgate.audit.downloads import DownloadCounts
 from headgate.audit.masking import Kind, Masking
 from headgate.db.engine import Database
@@ -31,8 +32,8 @@ class AuditRoom:
 
 
 def open_store(database: Database, file: Path) -> AccessStore:
-    """The access log: in a file of its own on SQLite, in the house's database on PostgreSQL."""
-    return AccessStore(Database(f"sqlite+aiosqlite:///{file}") if database.is_sqlite else database)
+    """The access log: in a file of its own on SQLite, in a schema of its own on PostgreSQL."""
+    return AccessStore(Database(f"sqlite+aiosqlite:///{file}") if database.is_sqlite else database.in_schema(SCHEMA))
 
 
 def open_room(
