@@ -62,7 +62,8 @@ def fetch(server: LiveServer, channel: str, filename: str) -> bytes | str:
             body: bytes = answer.read()
             return body
     except HTTPError as error:
-        return str(error.headers["location"])
+        with error:
+            return str(error.headers["location"])
 
 
 def test_private_bucket_is_mirrored(server: LiveServer, s3: S3Server, folder: Path) -> None:
@@ -115,5 +116,6 @@ def test_redirect_leads_to_a_signed_address_of_that_file_alone(server: LiveServe
         assert answer.read() == (folder / "noarch" / FAR).read_bytes()
     with pytest.raises(HTTPError) as raised:
         urlopen(location.replace("far-1", "odd-1"))
-    assert raised.value.code == 403
+    with raised.value as refused:
+        assert refused.code == 403
     assert server.json("artifact", "list", "away") == []

@@ -30,7 +30,7 @@ NO_TWO: dict[str, Any] = {
 AWAY, NOARCH = ChannelName("away"), Subdir("noarch")
 
 
-async def _unheard(_step: str, _done: int, _total: int) -> None:
+async def _unheard(step: str, done: int, total: int) -> None:
     pass
 
 
