@@ -24,7 +24,11 @@ class _Stay(HTTPRedirectHandler):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("upstream")
-    built = [package("odd", "1!2.0+cu", noarch="generic"), package("plain", noarch="generic"), package("far", "1!3.0+cu", noarch="generic")]
+    built = [
+        package("odd", "1!2.0+cu", noarch="generic"),
+        package("plain", noarch="generic"),
+        package("far", "1!3.0+cu", noarch="generic"),
+    ]
     write_channel(root, [("noarch", *one) for one in built])
     return root
 
