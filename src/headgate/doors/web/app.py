@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, home, oidc, search, sign_in
-from headgate.doors.web.failures import wrong, wrong_alone
+from headgate.doors.web import account, device, home, oidc, password, search, sign_in
+from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
 
@@ -20,10 +20,12 @@ _ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
     *sign_in.ROUTES,
+    *password.ROUTES,
     *oidc.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
 ]
+_PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 
 
 class WebDoor:
@@ -53,7 +55,9 @@ class WebDoor:
 async def _told(scope: Scope, receive: Receive, send: Send, error: HeadgateError) -> None:
     answer: Response
     try:
-        answer = await wrong(Request(scope, receive), error)
+        request = Request(scope, receive)
+        is_for_people = "text/html" in request.headers.get("accept", "") or scope["path"].split("/")[1] in _PLACES
+        answer = await wrong(request, error) if is_for_people else problem_answer(error)
     except Exception:
         log.exception("error_page_failed", path=scope["path"])
         answer = wrong_alone(error)

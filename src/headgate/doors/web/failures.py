@@ -1,4 +1,4 @@
-"""What went wrong, as a page; as a toast where htmx asked; as a problem document where no browser did."""
+"""What went wrong: as a page, as a toast where htmx asked, as a problem document where no browser did."""
 
 import msgspec
 from starlette.requests import Request
@@ -23,8 +23,6 @@ async def wrong(request: Request, error: HeadgateError) -> Response:
         toast = Toast(error.message, is_wrong=True)
         shown = render_page("toast.html", toast=toast, csrf_token="", is_beside=False)
         return Response(shown, status, _TO_TOASTS | PAGE_HEADERS, media_type="text/html")
-    if error.code == "path-unknown" and "text/html" not in request.headers.get("accept", ""):
-        return Response(msgspec.json.encode(problem(error)), status, problem_headers(error))
     viewer = await view(request)
     if error.code == "credentials-needed" and viewer.visitor is None and request.method == "GET":
         query = request.url.query
@@ -38,3 +36,8 @@ async def wrong(request: Request, error: HeadgateError) -> Response:
 def wrong_alone(error: HeadgateError) -> Response:
     """The same where even finding out who looks may fail."""
     return page("wrong_alone.html", status_of(error), sentence=error.message)
+
+
+def problem_answer(error: HeadgateError) -> Response:
+    """The same for programs that have lost their way."""
+    return Response(msgspec.json.encode(problem(error)), status_of(error), problem_headers(error))

@@ -8,8 +8,7 @@ from starlette.routing import Route
 
 from headgate.access.oidc import PATIENCE, Return
 from headgate.doors.web.failures import wrong
-from headgate.doors.web.sign_in import beginning_of
-from headgate.doors.web.visits import go, let_in, local_path, own_url, read_form, services_of
+from headgate.doors.web.visits import beginning_of, go, let_in, local_path, own_url, read_form, services_of
 from headgate.kernel.errors import HeadgateError, Invalid, Refused
 
 _NO_STORE = {"cache-control": "no-store"}
