@@ -34,6 +34,7 @@ from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
+from headgate.policy.verdicts import Outcome
 from headgate.storage.local import BlobStore
 
 
@@ -64,13 +65,16 @@ class WithPolicy:
         await self.check(wanted)
         return await self._behind.open(wanted)
 
-    async def check(self, wanted: Located) -> None:
-        """Raises Refused `policy-blocked` or `policy-held` with the reasons; for answers that carry no bytes."""
+    async def check(self, wanted: Located) -> Outcome:
+        """How it passes. Raises Refused `policy-blocked` or `policy-held` with the reasons."""
         await self._gatekeeper.refresh()
+        outcome = Outcome.ALLOW
         for channel, subdir in (*wanted.shown_by, (wanted.channel, wanted.subdir)):
             if self._gatekeeper.gate_of(channel) is not None:
                 verdict = await self._gatekeeper.verdict(channel, subdir, wanted.artifact, wanted.record)
                 refuse(channel, wanted.artifact, subdir.name, verdict)
+                outcome = max(outcome, verdict.outcome, key=lambda one: one.rank)
+        return outcome
 
 
 class FromStore:
