@@ -34,6 +34,7 @@ class Action(StrEnum):
     CA_REMOVE = "ca:remove"
     CHANNEL_CREATE = "channel:create"
     CHANNEL_DELETE = "channel:delete"
+    CHANNEL_OPEN_SUBDIR = "channel:open-subdir"
     CHANNEL_PATCH = "channel:patch"
     CHANNEL_SET = "channel:set"
     DEVICE_APPROVE = "device:approve"

@@ -30,7 +30,6 @@ from headgate.db.engine import Database, insert
 from headgate.delivery.flights import Address, Flight, Flights
 from headgate.delivery.located import Located
 from headgate.http.client import Answer
-from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
@@ -107,16 +106,15 @@ class FromUpstream:
     async def elsewhere(self, wanted: Located) -> str | None:
         """Where a client may be sent for it, by a mirror that redirects; None when it has to be delivered.
 
-        That is so when the bytes are here, when the way to the mirror has a secret, or is one that only we can go.
+        That is so when the bytes are here, and when the way to the mirror is one that only we can go: `Outgoing.locate`.
         """
         if not any(_is_redirecting(source) for source in wanted.channel.sources) or self._flights.has(wanted.sha256):
             return None
         source = await self._bringing(wanted)
-        if source is None or not _is_redirecting(source) or source.sealed is not None:
+        if source is None or not _is_redirecting(source):
             return None
         found = await self.addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
-        url = found[0].url
-        return url if url.startswith(("http://", "https://")) and mask_url(url) == url else None
+        return await found[0].outgoing.locate(found[0].url)
 
     async def _bringing(self, wanted: Located) -> Source | None:
         """The first mirror that lists these bytes under this name."""

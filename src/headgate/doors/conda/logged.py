@@ -66,7 +66,7 @@ class LoggedDoor:
 
 
 def _kind(path: CondaPath) -> Kind | None:
-    if path.artifact is not None:
+    if path.artifact is not None and path.sidecar is None:
         return Kind.DOWNLOAD
     if path.shard is not None:
         return Kind.SHARD
