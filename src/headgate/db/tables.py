@@ -1,4 +1,4 @@
-"""Every table, in one place; those of signing in stand in `tables_sign_in.py`.
+"""Every table, in one place; those of signing in stand in `tables_sign_in.py`, those beside audit events in `tables_audit.py`.
 
     channel 1─* source 1─* source_subdir 1─* source_shard ──┐ raw shards, as each source has them
     channel 1─* subdir 1─* revision                          ├─> shard (bytes by digest)
@@ -330,10 +330,13 @@ blob = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+# Numbered without gaps, each with a hash of itself and of the one before: see audit/chain.py.
 audit_event = Table(
     "audit_event",
     metadata,
     _id(),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("hash", Bytes, nullable=False),
     Column("at", Moment, nullable=False, index=True),
     Column("action", String, nullable=False),
     Column("actor", String, nullable=False),

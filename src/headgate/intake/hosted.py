@@ -31,7 +31,7 @@ from headgate.conda.names import ArtifactName, Sha256, Subdir
 from headgate.conda.records import Record, to_wire
 from headgate.conda.shards import Shard, encode_shard
 from headgate.db import tables
-from headgate.db.engine import Database, insert
+from headgate.db.engine import Database, insert, savepoint
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from headgate.storage.local import BlobStore
@@ -243,7 +243,7 @@ async def apply_together(connection: AsyncConnection, channel: Channel, changes:
 
 async def _applied(connection: AsyncConnection, channel: Channel, change: Change) -> bool | Exception:
     try:
-        async with connection.begin_nested():  # a refused change leaves nothing behind, not even its subdir
+        async with savepoint(connection):  # a refused change leaves nothing behind, not even its subdir
             subdir_id = await ensure_subdir(connection, channel.id, change.subdir)
             return await change.apply(connection, channel, subdir_id)
     except (Conflict, Invalid, NotFound, Unavailable) as error:
