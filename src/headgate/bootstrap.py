@@ -322,12 +322,7 @@ def build_services(place: Place) -> Services:
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(
-        max_bytes=settings.upload.max_bytes,
-        max_unpacked_bytes=settings.upload.max_unpacked_bytes,
-        max_members=settings.upload.max_members,
-        max_ratio=settings.upload.max_ratio,
-    )
+    limits = ArchiveLimits(**settings.upload.model_dump())
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)

@@ -66,7 +66,9 @@ class LoggedDoor:
 
 
 def _kind(path: CondaPath) -> Kind | None:
-    if path.artifact is not None and path.sidecar is None:
+    if path.sidecar is not None:
+        return None
+    if path.artifact is not None:
         return Kind.DOWNLOAD
     if path.shard is not None:
         return Kind.SHARD
