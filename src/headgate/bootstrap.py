@@ -58,6 +58,7 @@ from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
 from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
+from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
@@ -272,6 +273,7 @@ class Services:
     promotions: PromotionService
     advisories: AdvisoryRoom
     exposure: Exposure
+    search: SearchService
     audit: AuditRoom
 
     async def start(self) -> None:
@@ -371,6 +373,7 @@ def build_services(place: Place) -> Services:
         promotions=PromotionService(database, store),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
+        search=SearchService(database, maps, shards, advisories.book),
         audit=_build_audit(core, secret, UNLOGGED.inc),
     )
 

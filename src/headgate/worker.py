@@ -18,10 +18,12 @@ from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.bootstrap import Place, build_airgap, build_core, build_keeper, open_place, open_routes
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
+from headgate.channels.search_cards import CardWriter
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.engine import open_client
+from headgate.jobs.cards import CardKeeper
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.requests import UpkeepRequest
 from headgate.jobs.runner import UpkeepPlan, run_worker
@@ -66,6 +68,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             keeper,
             build_airgap(core),
             build_keeper(core),
+            CardKeeper(CardWriter(core.database), watch),
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:

@@ -94,6 +94,10 @@ class Knowledge:
             found[filename] = plan.assess(record)
         return found
 
+    def touching(self, name: str) -> frozenset[str]:
+        """Ids of the advisories that name what a conda name is said to be, whatever its versions."""
+        return frozenset(one for own in self._all_identities(name) for one in self.affected.get(own.package, ()))
+
     def query(self, package: Package, version: str | None) -> list[str]:
         """Ids of the advisories that affect a version of an upstream package; None: any version."""
         return [

@@ -60,10 +60,11 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     looking = asyncio.create_task(around.look())
     carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     recording = asyncio.create_task(parts.records.look())
+    carding = asyncio.create_task(parts.cards.look())
     await stop.wait()
-    for task in (carrying, looking, recording):
+    for task in (carrying, looking, recording, carding):
         task.cancel()
-    await asyncio.gather(carrying, looking, recording, return_exceptions=True)
+    await asyncio.gather(carrying, looking, recording, carding, return_exceptions=True)
     DBOS.destroy()
     await closing()
     await executors.let_go()
