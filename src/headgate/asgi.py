@@ -167,7 +167,7 @@ def build_conda_door(services: Services) -> CondaDoor:
         shards=services.shards,
         store=services.core.store,
         gatekeeper=services.gatekeeper,
-        channels=services.core.channels,
+        patches=services.core.life.patches,
         freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
         index_max_age_s=settings.server.index_max_age_seconds,

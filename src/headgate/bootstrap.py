@@ -39,6 +39,7 @@ from headgate.airgap.importing import Importer
 from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
+from headgate.approvals.life import Life, open_life
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels import authorities
@@ -147,6 +148,7 @@ class Core:
     devices: DeviceService
     ldap: LdapService
     trust: TrustService
+    life: Life
 
 
 def build_core(place: Place) -> Core:
@@ -156,10 +158,11 @@ def build_core(place: Place) -> Core:
     sealer = open_sealer(place)
     rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
     access = AccessService(database, secret, rules)
+    store = BlobStore(place.folder)
     return Core(
         place=place,
         database=database,
-        store=BlobStore(place.folder),
+        store=store,
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
         policies=PolicyService(database),
@@ -170,6 +173,7 @@ def build_core(place: Place) -> Core:
         devices=DeviceService(database, secret, access, _login_life(place.settings)),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
+        life=open_life(database, store),
     )
 
 

@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.advisories.findings import Assessments
+from headgate.channels.corrections import Corrections
 from headgate.channels.model import Channel, Source, SourceKind
 from headgate.channels.shards import read_shards, save_shards
-from headgate.conda.patches import PatchInstructions, apply_patches
 from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
 from headgate.db import tables, tables_gate
 from headgate.db.engine import chunks
@@ -68,8 +68,7 @@ class Setting:
     subdir: str
     gate: Gate
     book: Assessments
-    patch: PatchInstructions
-    patch_digest: bytes
+    corrections: Corrections
     now: datetime
 
     def origin(self, source: Source) -> Origin:
@@ -92,7 +91,7 @@ async def pass_names(
     found: dict[str, Passed] = {}
     told = await read_told(connection, setting, chains.keys())
     names = list(chains)
-    patched = setting.patch.names()
+    patched = setting.corrections.names()
     for start in range(0, len(names), _BATCH):
         some = names[start : start + _BATCH]
         keys = {name: _key(setting, name, chains[name], told, is_patched=name in patched) for name in some}
@@ -173,14 +172,14 @@ def _key(setting: Setting, name: str, chain: Chain, told: Told, *, is_patched: b
     return (
         setting.channel.id, setting.subdir, name, tuple((source.id, digest) for source, digest in chain),
         setting.gate.digest, setting.book.digest(name), setting.book.newest_feed_at(), told.owners.get(name),
-        tuple(sorted(told.about_of.get(name, ()))), setting.patch_digest if is_patched else b"",
+        tuple(sorted(told.about_of.get(name, ()))), setting.corrections.digest if is_patched else b"",
     )  # fmt: skip
 
 
 def _judged(
     setting: Setting, chains: Mapping[str, Chain], bodies: Mapping[bytes, bytes], told: Told
 ) -> dict[str, Passed]:
-    patched = setting.patch.names()
+    patched = setting.corrections.names()
     return {
         name: _pass_one(setting, name, chain, bodies, told, is_patched=name in patched)
         for name, chain in chains.items()
@@ -225,7 +224,7 @@ def compose(
         for source, shard in reversed(shards):
             origins.update(dict.fromkeys((filename for filename, _ in shard.records()), setting.origin(source)))
     merged = shards[0][1] if len(shards) == 1 else merge_shards([shard for _, shard in shards])
-    shard = merged if setting.patch.is_empty else apply_patches(merged, setting.patch)
+    shard = merged if setting.corrections.is_empty else setting.corrections.apply(merged)
     shown = told.about_of.get(name, {})
     about = {
         filename: shown[digest.hex()]

@@ -107,7 +107,7 @@ def _try_all(
     told: Told,
     into: Simulation,
 ) -> None:
-    patched = setting.patch.names()
+    patched = setting.corrections.names()
     for name, chain in chains.items():
         looks = (None, None) if name in patched or len(chain) > 1 else _looks(setting, new, name, chain, bodies, told)
         if any(look is None or look.is_needed for look in looks):
