@@ -6,7 +6,7 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -42,6 +42,9 @@ from headgate.approvals.candidates import Reader
 from headgate.approvals.life import Life, open_life
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.audit.masking import Masking
+from headgate.audit.room import AuditRoom, open_store
+from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
@@ -75,6 +78,7 @@ from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
+from headgate.jobs.records import RecordKeeper
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -208,6 +212,13 @@ def build_airgap(core: Core) -> AirgapParts:
     )
 
 
+def build_keeper(core: Core) -> RecordKeeper:
+    """What looks after the access log."""
+    settings = core.place.settings.access_log
+    store = open_store(core.database, core.place.folder.access_log)
+    return RecordKeeper(store, timedelta(days=settings.keep_days), timedelta(days=settings.keep_daily_days))
+
+
 @contextlib.asynccontextmanager
 async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
     """An exporter with a delivery chain of its own, closed at the end."""
@@ -261,6 +272,7 @@ class Services:
     promotions: PromotionService
     advisories: AdvisoryRoom
     exposure: Exposure
+    audit: AuditRoom
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -268,6 +280,7 @@ class Services:
         await self.watch.start()
         await self.snapshots.refresh()
         self.rounds.start()
+        await self.audit.start()
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
@@ -276,6 +289,7 @@ class Services:
         await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
+        await self.audit.close()
         await self.watch.close()
         await self.core.database.close()
 
@@ -283,7 +297,7 @@ class Services:
 def build_services(place: Place) -> Services:
     """Put a web worker together."""
     # At its import it is decided where counts are kept: in the parent of the workers that would be too early.
-    from headgate.doors.metrics import SIGN_IN_FAILURES  # noqa: PLC0415 - as said
+    from headgate.doors.metrics import SIGN_IN_FAILURES, UNLOGGED  # noqa: PLC0415 - as said
 
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
@@ -357,6 +371,7 @@ def build_services(place: Place) -> Services:
         promotions=PromotionService(database, store),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
+        audit=_build_audit(core, secret, UNLOGGED.inc),
     )
 
 
@@ -369,6 +384,13 @@ def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ld
     snapshots.follow(LDAP, directories.load)
     snapshots.follow("access", authenticator.load)
     return authenticator
+
+
+def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> AuditRoom:
+    settings = core.place.settings.access_log
+    store = open_store(core.database, core.place.folder.access_log)
+    masking = Masking(secret, settings.addresses, settings.people)
+    return open_audit(store, masking, frozenset(settings.kinds), dropped)
 
 
 def _login_life(settings: Settings) -> timedelta:

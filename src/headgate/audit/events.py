@@ -34,6 +34,7 @@ class Action(StrEnum):
     CHANNEL_CREATE = "channel:create"
     CHANNEL_DELETE = "channel:delete"
     CHANNEL_FREEZE = "channel:freeze"
+    CHANNEL_OPEN_SUBDIR = "channel:open-subdir"
     CHANNEL_PATCH = "channel:patch"
     CHANNEL_ROLLBACK = "channel:rollback"
     CHANNEL_SET = "channel:set"

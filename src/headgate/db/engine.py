@@ -1,6 +1,7 @@
 """The database: SQLite (WAL) by default, PostgreSQL when outgrown; one way to read, one way to write."""
 
 import contextlib
+import copy
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, TypeVar
@@ -56,6 +57,12 @@ class Database:
                 await connection.execution_options(headgate_write=True)
                 async with connection.begin():
                     yield connection
+
+    def in_schema(self, name: str) -> "Database":
+        """The same database and connections, its tables meant to lie in another schema of PostgreSQL."""
+        other = copy.copy(self)
+        other.engine = self.engine.execution_options(schema_translate_map={None: name})
+        return other
 
     async def close(self) -> None:
         """Close every pooled connection."""

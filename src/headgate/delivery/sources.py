@@ -30,10 +30,10 @@ from headgate.db.engine import Database, insert
 from headgate.delivery.flights import Address, Flight, Flights
 from headgate.delivery.located import Located
 from headgate.http.client import Answer
-from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
+from headgate.policy.verdicts import Outcome
 from headgate.storage.local import BlobStore
 
 
@@ -64,13 +64,16 @@ class WithPolicy:
         await self.check(wanted)
         return await self._behind.open(wanted)
 
-    async def check(self, wanted: Located) -> None:
-        """Raises Refused `policy-blocked` or `policy-held` with the reasons; for answers that carry no bytes."""
+    async def check(self, wanted: Located) -> Outcome:
+        """How it passes. Raises Refused `policy-blocked` or `policy-held` with the reasons."""
         await self._gatekeeper.refresh()
+        outcome = Outcome.ALLOW
         for channel, subdir in (*wanted.shown_by, (wanted.channel, wanted.subdir)):
             if self._gatekeeper.gate_of(channel) is not None:
                 verdict = await self._gatekeeper.verdict(channel, subdir, wanted.artifact, wanted.record)
                 refuse(channel, wanted.artifact, subdir.name, verdict)
+                outcome = max(outcome, verdict.outcome, key=lambda one: one.rank)
+        return outcome
 
 
 class FromStore:
@@ -103,16 +106,15 @@ class FromUpstream:
     async def elsewhere(self, wanted: Located) -> str | None:
         """Where a client may be sent for it, by a mirror that redirects; None when it has to be delivered.
 
-        That is so when the bytes are here, when the way to the mirror has a secret, or is one that only we can go.
+        That is so when the bytes are here, and when the way to the mirror is one that only we can go: `Outgoing.locate`.
         """
         if not any(_is_redirecting(source) for source in wanted.channel.sources) or self._flights.has(wanted.sha256):
             return None
         source = await self._bringing(wanted)
-        if source is None or not _is_redirecting(source) or source.sealed is not None:
+        if source is None or not _is_redirecting(source):
             return None
         found = await self._addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
-        url = found[0].url
-        return url if url.startswith(("http://", "https://")) and mask_url(url) == url else None
+        return await found[0].outgoing.locate(found[0].url)
 
     async def _bringing(self, wanted: Located) -> Source | None:
         """The first mirror that lists these bytes under this name."""

@@ -26,6 +26,7 @@ from headgate.db.snapshots import Snapshots
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
+from headgate.doors.conda.visits import Visit
 from headgate.doors.credentials import SignIn
 from headgate.doors.http import Head, Scope, Send, Validators, header, public_url, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
@@ -58,37 +59,39 @@ class CondaDoor:
     index_max_age_s: int
     public_url: str | None
 
-    async def answer(self, scope: Scope, send: Send) -> None:
-        """Answer one request. Raises HeadgateError for everything that is not an answer."""
+    async def answer(self, scope: Scope, send: Send, visit: Visit) -> None:
+        """Answer one request, and say in `visit` what it was. Raises HeadgateError for all that is not an answer."""
         if scope["method"] not in _READING:
             raise Refused("method-not-allowed", "Channels are read with GET and HEAD; upload through /api/v1.")
-        path = parse_path(scope["raw_path"])
+        path = visit.path = parse_path(scope["raw_path"])
         if not self.snapshots.is_current():
             await self.snapshots.refresh()
         if path.document == "notices.json":
             await self._send_notices(scope, send, path)
             return
-        channel = await self._open(scope, path)
+        channel = await self._open(scope, path, visit)
         if path.subdir is not None:
-            await self._answer_subdir(scope, send, channel, path.subdir, path)
+            await self._answer_subdir(scope, send, channel, path.subdir, visit)
         elif path.is_listing:
             await self._send_listing(scope, send, channel)
         else:
             await self._send_document(scope, send, channel, CHANNEL_WIDE, path.document or "")
 
-    async def _answer_subdir(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, path: CondaPath) -> None:
+    async def _answer_subdir(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, visit: Visit) -> None:
+        path = visit.path
+        assert path is not None
         if self.freshness.is_first(channel, subdir):
             channel = await self.freshness.first_sync(channel, subdir)
         if path.artifact is not None:
-            await self.artifacts.send(scope, send, channel, subdir, path.artifact)
+            await self.artifacts.send(scope, send, channel, subdir, visit)
         elif path.shard is not None:
             await self._send_shard(scope, send, channel, subdir, path.shard)
         else:
             self.freshness.notice(channel, subdir)
             await self._send_index(scope, send, channel, subdir, path.document or "")
 
-    async def _open(self, scope: Scope, path: CondaPath) -> Channel:
-        principal = await self.sign_in.principal(scope, path.token)
+    async def _open(self, scope: Scope, path: CondaPath, visit: Visit) -> Channel:
+        principal = visit.principal = await self.sign_in.principal(scope, path.token)
         channel = self.catalog.find(path.channel)
         privacy = Privacy.PRIVATE if channel is None else channel.privacy
         decision = _decide(principal, path, privacy)
