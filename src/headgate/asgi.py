@@ -151,6 +151,7 @@ def build_conda_door(services: Services) -> LoggedDoor:
         patches=services.core.life.patches,
         freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
+        sidecars=services.sidecars,
         index_max_age_s=settings.server.index_max_age_seconds,
         public_url=settings.server.public_url,
     )
