@@ -21,8 +21,10 @@ from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
+from headgate.doors.conda.logged import LoggedDoor
+from headgate.doors.counting import Counted
 from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
-from headgate.doors.metrics import REQUESTS, observe_advisories, render_held, render_metrics
+from headgate.doors.metrics import observe_advisories, render_held, render_metrics
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import PATHS, WebDoor
@@ -66,14 +68,14 @@ class Application:
         if path.startswith(_CONDA):
             await self._guarded(scope, send, "conda")
         elif path.startswith(b"/api/"):
-            await self._api(dict(scope), receive, cast(Any, _counting(send, "api")))
+            await self._api(dict(scope), receive, cast(Any, Counted(send, "api")))
         elif path.partition(b"?")[0].startswith(PATHS):
-            await self._web(dict(scope), receive, cast(Any, _counting(send, "web")))
+            await self._web(dict(scope), receive, cast(Any, Counted(send, "web")))
         else:
             await self._guarded(scope, send, "web")
 
     async def _guarded(self, scope: Scope, send: Send, door: str) -> None:
-        counted = _counting(send, door)
+        counted = Counted(send, door)
         try:
             if door == "conda":
                 await self._conda.answer(scope, counted)
@@ -118,28 +120,7 @@ class Application:
         await _send_text(scope, send, page.decode(), {"content-type": HTML, **PAGE_HEADERS})
 
 
-class _Counted:
-    """A `send` that remembers whether an answer has begun."""
-
-    __slots__ = ("_door", "_send", "has_begun")
-
-    def __init__(self, send: Send, door: str) -> None:
-        self._send = send
-        self._door = door
-        self.has_begun = False
-
-    async def __call__(self, message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            self.has_begun = True
-            REQUESTS.count(self._door, str(message["status"]))
-        await self._send(message)
-
-
-def _counting(send: Send, door: str) -> _Counted:
-    return _Counted(send, door)
-
-
-async def _answer_error(scope: Scope, send: _Counted, error: HeadgateError) -> None:
+async def _answer_error(scope: Scope, send: Counted, error: HeadgateError) -> None:
     """A problem document; or, once an answer has begun, its end, which the client sees to come too early."""
     if send.has_begun:
         log.warning("answer_cut", path=mask_url(scope["path"]), code=error.code, reason=error.message)
@@ -155,10 +136,10 @@ async def _send_text(scope: Scope, send: Send, text: str, headers: Mapping[str, 
     await finish(send, b"" if scope["method"] == "HEAD" else body)
 
 
-def build_conda_door(services: Services) -> CondaDoor:
+def build_conda_door(services: Services) -> LoggedDoor:
     """The conda door on these services."""
     settings = services.core.place.settings
-    return CondaDoor(
+    door = CondaDoor(
         database=services.core.database,
         snapshots=services.snapshots,
         catalog=services.catalog,
@@ -170,9 +151,11 @@ def build_conda_door(services: Services) -> CondaDoor:
         channels=services.core.channels,
         freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
+        sidecars=services.sidecars,
         index_max_age_s=settings.server.index_max_age_seconds,
         public_url=settings.server.public_url,
     )
+    return LoggedDoor(door, services.audit.log, services.catalog, services.sign_in.proxies)
 
 
 def build() -> Application:

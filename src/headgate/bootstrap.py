@@ -6,7 +6,7 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +41,9 @@ from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.audit.masking import Masking
+from headgate.audit.room import AuditRoom, open_store
+from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
@@ -53,16 +56,19 @@ from headgate.channels.mirror_service import MirrorService
 from headgate.channels.mirrors import PURPOSE
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
+from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
 from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
+from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
@@ -74,6 +80,7 @@ from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
+from headgate.jobs.records import RecordKeeper
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -204,6 +211,13 @@ def build_airgap(core: Core) -> AirgapParts:
     )
 
 
+def build_keeper(core: Core) -> RecordKeeper:
+    """What looks after the access log."""
+    settings = core.place.settings.access_log
+    store = open_store(core.database, core.place.folder.access_log)
+    return RecordKeeper(store, timedelta(days=settings.keep_days), timedelta(days=settings.keep_daily_days))
+
+
 @contextlib.asynccontextmanager
 async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
     """An exporter with a delivery chain of its own, closed at the end."""
@@ -251,12 +265,14 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    sidecars: Sidecars
     exports: Exports
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
     advisories: AdvisoryRoom
     exposure: Exposure
+    audit: AuditRoom
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -264,6 +280,7 @@ class Services:
         await self.watch.start()
         await self.snapshots.refresh()
         self.rounds.start()
+        await self.audit.start()
 
     async def close(self) -> None:
         """Let fetches under way finish, then close every connection."""
@@ -272,6 +289,7 @@ class Services:
         await self.routes.close()
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
+        await self.audit.close()
         await self.watch.close()
         await self.core.database.close()
 
@@ -279,7 +297,7 @@ class Services:
 def build_services(place: Place) -> Services:
     """Put a web worker together."""
     # At its import it is decided where counts are kept: in the parent of the workers that would be too early.
-    from headgate.doors.metrics import SIGN_IN_FAILURES  # noqa: PLC0415 - as said
+    from headgate.doors.metrics import SIGN_IN_FAILURES, UNLOGGED  # noqa: PLC0415 - as said
 
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
@@ -297,19 +315,18 @@ def build_services(place: Place) -> Services:
     maps, shards, policies = Maps(database), ShardCache(database), Policies()
     snapshots.follow("policies", policies.load)
     gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
+    snapshots.follow(PROOFS, gatekeeper.forget)
     cookies = SessionCookies(sessions, authenticator, settings.server.public_url)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(
-        max_bytes=settings.upload.max_bytes,
-        max_unpacked_bytes=settings.upload.max_unpacked_bytes,
-        max_members=settings.upload.max_members,
-        max_ratio=settings.upload.max_ratio,
-    )
+    limits = ArchiveLimits(**settings.upload.model_dump())
     jobs = JobService(open_client(place.jobs_url), database)
+    root = TrustRoot.load(settings.signatures.trusted_root)
+    locator = Locator(database, catalog, maps, shards, gatekeeper)
+    delivery = WithPolicy(gatekeeper, FromStore(store, upstream))
     return Services(
         core=core,
         watch=watch,
@@ -334,12 +351,13 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits),
+        uploads=Uploads(store, hosted, limits, root),
         routes=routes,
         flights=flights,
-        locator=Locator(database, catalog, maps, shards, gatekeeper),
+        locator=locator,
         upstream=upstream,
-        delivery=WithPolicy(gatekeeper, FromStore(store, upstream)),
+        delivery=delivery,
+        sidecars=Sidecars(database, locator, delivery, upstream, root),
         exports=Exports(store),
         freshness=Freshness(
             catalog,
@@ -353,6 +371,7 @@ def build_services(place: Place) -> Services:
         promotions=PromotionService(database, store),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
+        audit=_build_audit(core, secret, UNLOGGED.inc),
     )
 
 
@@ -365,6 +384,13 @@ def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ld
     snapshots.follow(LDAP, directories.load)
     snapshots.follow("access", authenticator.load)
     return authenticator
+
+
+def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> AuditRoom:
+    settings = core.place.settings.access_log
+    store = open_store(core.database, core.place.folder.access_log)
+    masking = Masking(secret, settings.addresses, settings.people)
+    return open_audit(store, masking, frozenset(settings.kinds), dropped)
 
 
 def _login_life(settings: Settings) -> timedelta:

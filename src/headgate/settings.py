@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from headgate.audit.masking import Addresses, Kind, People
 from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
@@ -194,6 +195,33 @@ class AirgapSettings(_Section):
     keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
 
 
+class SignaturesSettings(_Section):
+    """Whom attestations are checked against."""
+
+    trusted_root: AbsolutePath | None = Field(
+        default=None, description="Sigstore's trusted_root.json; without it, the one that comes with py-rattler."
+    )
+
+
+class AccessLogSettings(_Section):
+    """What is remembered of who downloads what."""
+
+    kinds: tuple[Kind, ...] = Field(
+        default=(Kind.DOWNLOAD, Kind.INDEX),
+        description="Which requests: of `download`, `index` and `shard`; none: nothing.",
+    )
+    keep_days: int = Field(default=180, ge=1, le=36_500, description="How long each request is remembered.")
+    keep_daily_days: int = Field(
+        default=1830, ge=1, le=36_500, description="How long it is remembered who downloaded which file on which day."
+    )
+    addresses: Addresses = Field(
+        default=Addresses.WHOLE, description="`whole`, `truncated` to their network (/24, /48), or `none`."
+    )
+    people: People = Field(
+        default=People.NAMES, description="`names`, `pseudonyms` that only this server's key leads to, or `none`."
+    )
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -224,6 +252,8 @@ class Settings(BaseSettings):
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
     airgap: AirgapSettings = AirgapSettings()
+    signatures: SignaturesSettings = SignaturesSettings()
+    access_log: AccessLogSettings = AccessLogSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

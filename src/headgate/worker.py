@@ -15,7 +15,7 @@ from headgate.advisories.book import AdvisoryBook
 from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
-from headgate.bootstrap import Place, build_airgap, build_core, open_place, open_routes
+from headgate.bootstrap import Place, build_airgap, build_core, build_keeper, open_place, open_routes
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
 from headgate.db.snapshots import Snapshots
@@ -56,7 +56,16 @@ async def work(place: Place, *, has_parent: bool) -> None:
         keeper = AdvisoryKeeper(core.store, core.database, snapshots, feeds, jobs, judge_again)
         following = LdapSync(core.database, ldap)
         parts = WorkerParts(
-            core.database, watch, core.store, routes, jobs, following, feeds, keeper, build_airgap(core)
+            core.database,
+            watch,
+            core.store,
+            routes,
+            jobs,
+            following,
+            feeds,
+            keeper,
+            build_airgap(core),
+            build_keeper(core),
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:

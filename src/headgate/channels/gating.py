@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.advisories.findings import Assessments
 from headgate.channels.model import Channel, Source, SourceKind
+from headgate.channels.proofs import NOTHING_FOUND, NameProofs, places_behind, prove, read_proofs
 from headgate.channels.shards import read_shards, save_shards
 from headgate.conda.patches import PatchInstructions, apply_patches
 from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
@@ -25,6 +26,7 @@ from headgate.policy.facts import Facts, Origin
 from headgate.policy.gate import Gate
 from headgate.policy.glance import Glance
 from headgate.policy.memo import Memo
+from headgate.policy.proofs import Proofs
 from headgate.policy.verdicts import Evaluation, Ruling
 
 _BATCH = 1_000
@@ -118,11 +120,23 @@ async def judge_name(
     connection: AsyncConnection, setting: Setting, name: str, chain: Chain, extra: Shard | None = None
 ) -> Evaluation:
     """The whole answer on one name; `extra` holds records that the sources do not list like that: yanked files."""
+    return (await judge_knowing(connection, setting, name, chain, extra))[0]
+
+
+async def judge_knowing(
+    connection: AsyncConnection,
+    setting: Setting,
+    name: str,
+    chain: Chain,
+    extra: Shard | None = None,
+    *,
+    has_proofs: bool = False,
+) -> tuple[Evaluation, Facts]:
+    """The same, and what it was judged by; with who vouches for the files, if wanted."""
     bodies = await read_shards(connection, (digest for _, digest in chain))
-    shard, facts = compose(setting, name, chain, bodies, await read_told(connection, setting, [name]))
-    if extra is not None:
-        shard = merge_shards([extra, shard])
-    return setting.gate.evaluate(shard, facts, setting.now)
+    told = await read_told(connection, setting, [name], has_proofs=has_proofs)
+    shard, facts = compose(setting, name, chain, bodies, told, extra)
+    return setting.gate.evaluate(shard, facts, setting.now), facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +146,20 @@ class Told:
     about_of: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """By name, and then by sha256."""
     owners: Mapping[str, str]
+    proofs: Mapping[str, NameProofs] | None
+    """None when nobody asked."""
 
 
-async def read_told(connection: AsyncConnection, setting: Setting, names: Collection[str]) -> Told:
-    """Only what the gate's rules ask for is read."""
+async def read_told(
+    connection: AsyncConnection, setting: Setting, names: Collection[str], *, has_proofs: bool = False
+) -> Told:
+    """Only what the gate's rules ask for is read, and what is known of signatures if wanted (`has_proofs`)."""
     about = await _read_about(connection, names) if setting.gate.needs_about else {}
     owners = await _read_owners(connection, names) if setting.gate.needs_owners else {}
-    return Told(about, owners)
+    proofs = None
+    if has_proofs or setting.gate.needs_proofs:
+        proofs = await read_proofs(connection, setting.channels, setting.channel, setting.subdir, names)
+    return Told(about, owners, proofs)
 
 
 async def _read_about(connection: AsyncConnection, names: Collection[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
@@ -175,6 +196,7 @@ def _key(setting: Setting, name: str, chain: Chain, told: Told) -> tuple[Any, ..
         setting.channel.id, setting.subdir, name, tuple((source.id, digest) for source, digest in chain),
         setting.gate.digest, setting.book.digest(name), setting.book.newest_feed_at(), told.owners.get(name),
         tuple(sorted(told.about_of.get(name, ()))), setting.patch_digest if name in setting.patched else b"",
+        (told.proofs or {}).get(name, NOTHING_FOUND).key,
     )  # fmt: skip
 
 
@@ -228,9 +250,14 @@ def _quickly_passed(raw: bytes, glance: Glance, ruling: Ruling) -> Passed:
 
 
 def compose(
-    setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
+    setting: Setting,
+    name: str,
+    chain: Chain,
+    bodies: Mapping[bytes, bytes],
+    told: Told,
+    extra: Shard | None = None,
 ) -> tuple[Shard, Facts]:
-    """The merged and patched shard of a name, and what is known of it besides."""
+    """The merged and patched shard of a name, with `extra` before it, and what is known of it besides."""
     shards = [(source, decode_stored(bodies[digest])) for source, digest in chain]
     origins: dict[str, Origin] = {}
     if len(shards) > 1:
@@ -238,21 +265,41 @@ def compose(
             origins.update(dict.fromkeys((filename for filename, _ in shard.records()), setting.origin(source)))
     merged = shards[0][1] if len(shards) == 1 else merge_shards([shard for _, shard in shards])
     shard = merged if setting.patch.is_empty else apply_patches(merged, setting.patch)
+    if extra is not None:
+        shard = merge_shards([extra, shard])
     shown = told.about_of.get(name, {})
     about = {
         filename: shown[digest.hex()]
         for filename, record in (shard.records() if shown else ())
         if isinstance(digest := record.get("sha256"), bytes) and digest.hex() in shown
     }
+    signatures, attestations = _proofs(setting, name, chain, origins, shard, told)
     facts = Facts(
         name=name,
         origin=setting.origin(chain[0][0]) if chain else Origin("hosted", setting.channel.name),
         origins=origins,
         about=about,
+        signatures=signatures,
+        attestations=attestations,
         owner=told.owners.get(name),
         book=setting.book,
     )
     return shard, facts
+
+
+def _proofs(
+    setting: Setting, name: str, chain: Chain, origins: Mapping[str, Origin], shard: Shard, told: Told
+) -> tuple[Proofs, Proofs]:
+    """Who vouches for the files of a shard: signatures and attestations."""
+    if told.proofs is None:
+        return {}, {}
+    behind = {source.id: places_behind(setting.channels, source) for source, _ in chain}
+    usual = chain[0][0].id if chain else 0
+    places = {
+        filename: behind.get(origins[filename].source if filename in origins else usual, ())
+        for filename, _ in shard.records()
+    }
+    return prove(told.proofs.get(name, NOTHING_FOUND), shard, places)
 
 
 def _counted(ruling: Ruling) -> dict[str, int]:

@@ -144,6 +144,11 @@ class ChannelService:
     async def open_subdir(self, channel: Channel, subdir: Subdir) -> None:
         """See to it that the channel has the subdir, if only an empty one."""
         async with self._database.write() as connection:
+            columns = tables.subdir.c
+            chosen = select(columns.id).where(columns.channel_id == channel.id, columns.name == subdir)
+            if (await connection.execute(chosen)).first() is not None:
+                return
+            await record(connection, Action.CHANNEL_OPEN_SUBDIR, "headgate", channel=channel.name, subject=subdir)
             await publish(connection, channel.id, subdir, set(), "subdir opened")
 
     async def patch(self, actor: str, name: ChannelName, subdir: Subdir, document: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from headgate.advisories.findings import Assessment, Assessments, Coverage
 from headgate.conda.records import RecordView
 from headgate.conda.shards import Shard
+from headgate.policy.proofs import Proofs
 
 
 class NothingKnown:
@@ -55,16 +56,17 @@ UPLOAD = Origin("hosted", "")
 class Facts:
     """What is known of one package name in one subdir of one channel.
 
-    `origins`, `about` (what the archive showed, of files that were read here) and `publishers` (of verified
-    signatures) are keyed by file name; `origin` speaks for the files that `origins` leaves out. `owner`: the hosted
-    channel that has the name reserved.
+    `origins`, `about` (what the archive showed, of files that were read here), `signatures` and `attestations` are keyed
+    by file name; `origin` speaks for the files that `origins` leaves out. `owner`: the hosted channel that has the name
+    reserved.
     """
 
     name: str
     origin: Origin = UPLOAD
     origins: Mapping[str, Origin] = field(default_factory=dict)
     about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    publishers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    signatures: Proofs = field(default_factory=dict)
+    attestations: Proofs = field(default_factory=dict)
     owner: str | None = None
     book: Assessments = NOTHING_KNOWN
 

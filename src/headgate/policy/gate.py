@@ -84,6 +84,11 @@ class Gate:
         """Whether a rule asks who owns a name."""
         return any(entry.told.rule.needs_owners for entry in self._entries)
 
+    @cached_property
+    def needs_proofs(self) -> bool:
+        """Whether a rule asks who vouches for files."""
+        return any(entry.told.rule.needs_proofs for entry in self._entries)
+
     def look(self, glance: Glance, facts: Facts, now: datetime) -> Look:
         """Which rules have to look closer at a stored shard; none: it passes as it is until the moment given."""
         now_ms, until_ms = clock.to_ms(now), None

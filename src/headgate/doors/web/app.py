@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, oidc, sign_in
+from headgate.doors.web import account, device, oidc, password, sign_in
 from headgate.doors.web.services import WebServices
 from headgate.doors.web.visits import wrong
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 _ROUTES = [
     Route("/sign-in", sign_in.show_sign_in),
     Route("/sign-in", sign_in.sign_in, methods=["POST"]),
+    Route("/sign-in/password", password.show_password),
+    Route("/sign-in/password", password.change_password, methods=["POST"]),
     Route("/sign-out", sign_in.sign_out, methods=["POST"]),
     Route("/oidc/{name}/sign-in", oidc.leave),
     Route("/oidc/{name}/callback", oidc.come_back),

@@ -6,8 +6,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from headgate.access.oidc import PATIENCE, Return
-from headgate.doors.web.sign_in import beginning_of
-from headgate.doors.web.visits import go, let_in, local_path, own_url, read_form, services_of, wrong
+from headgate.doors.web.visits import beginning_of, go, let_in, local_path, own_url, read_form, services_of, wrong
 from headgate.kernel.errors import HeadgateError, Invalid, Refused
 
 _NO_STORE = {"cache-control": "no-store"}

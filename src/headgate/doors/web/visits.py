@@ -101,6 +101,13 @@ def own_url(request: Request, path: str) -> str:
     return public_url(request.scope, services_of(request).cookies.configured) + path
 
 
+def beginning_of(request: Request) -> Beginning:
+    """From where and with what somebody signs in, with a password."""
+    return Beginning(
+        services_of(request).sign_in.proxies.address_of(request.scope), request.headers.get("user-agent", "")
+    )
+
+
 async def let_in(request: Request, user: str, beginning: Beginning, path: str) -> Response:
     """Begin a session under a new id, end the one this browser had, and go on."""
     services = services_of(request)

@@ -1,4 +1,4 @@
-"""Rules on where a package comes from, and who vouches for it."""
+"""Rules on where a package comes from, and on what it runs."""
 
 from fnmatch import fnmatchcase
 
@@ -93,25 +93,6 @@ class InstallScriptsRule(Rule):
             return None if self._does_unknown_pass else unknown
         found = sorted(script for script in self._scripts if about.get(_flag(script)))
         return acts(f"It runs scripts: {', '.join(found)}.", "Use a package without them.") if found else None
-
-
-class SignatureRule(Rule):
-    """Acts on packages without a verified signature, or signed by none of `publishers`."""
-
-    kind = "signature"
-
-    def __init__(self, terms: Terms) -> None:
-        """Take `publishers`, in which `*` stands for anything; without it any verified publisher will do."""
-        self._publishers = terms.words("publishers")
-
-    def judge(self, case: Case) -> Judgement | None:
-        """By the signatures that were verified here."""
-        found = case.facts.publishers.get(case.filename, ())
-        if not found:
-            return acts("It has no signature that was verified.", "Use a signed package.")
-        if self._publishers and not any(fnmatchcase(one, name) for one in found for name in self._publishers):
-            return acts(f"It is signed by {', '.join(sorted(found))}.", "Use a package of a publisher who is let in.")
-        return None
 
 
 def _flag(script: str) -> str:

@@ -45,6 +45,7 @@ class Rule(ABC):
     needs_assessments: ClassVar[bool] = False
     needs_about: ClassVar[bool] = False
     needs_owners: ClassVar[bool] = False
+    needs_proofs: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, terms: Terms) -> None:
