@@ -209,6 +209,7 @@ async def read_setting(
         gate=gate,
         book=world.book,
         corrections=corrections,
+        corrected=corrections.names(),
         now=now or clock.now(),
     )
 
