@@ -177,7 +177,7 @@ def build_core(place: Place) -> Core:
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
-        devices=DeviceService(database, secret, access, _login_life(place.settings)),
+        devices=DeviceService(database, secret, access, place.settings.access.login_token_life),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
         life=open_life(database, store),
@@ -395,9 +395,3 @@ def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> A
     store = open_store(core.database, core.place.folder.access_log)
     masking = Masking(secret, settings.addresses, settings.people)
     return open_audit(store, masking, frozenset(settings.kinds), dropped)
-
-
-def _login_life(settings: Settings) -> timedelta:
-    """How long a token of `headgate login` lives: as told, and no longer than any may."""
-    access = settings.access
-    return timedelta(days=min(access.login_token_days, access.token_max_days or access.login_token_days))
