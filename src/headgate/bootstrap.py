@@ -39,6 +39,7 @@ from headgate.airgap.importing import Importer
 from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
+from headgate.approvals.life import Life, open_life
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.audit.masking import Masking
@@ -155,6 +156,7 @@ class Core:
     devices: DeviceService
     ldap: LdapService
     trust: TrustService
+    life: Life
 
 
 def build_core(place: Place) -> Core:
@@ -164,10 +166,11 @@ def build_core(place: Place) -> Core:
     sealer = open_sealer(place)
     rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
     access = AccessService(database, secret, rules)
+    store = BlobStore(place.folder)
     return Core(
         place=place,
         database=database,
-        store=BlobStore(place.folder),
+        store=store,
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
         policies=PolicyService(database),
@@ -175,9 +178,10 @@ def build_core(place: Place) -> Core:
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
-        devices=DeviceService(database, secret, access, _login_life(place.settings)),
+        devices=DeviceService(database, secret, access, place.settings.access.login_token_life),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
+        life=open_life(database, store),
     )
 
 
@@ -394,9 +398,3 @@ def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> A
     store = open_store(core.database, core.place.folder.access_log)
     masking = Masking(secret, settings.addresses, settings.people)
     return open_audit(store, masking, frozenset(settings.kinds), dropped)
-
-
-def _login_life(settings: Settings) -> timedelta:
-    """How long a token of `headgate login` lives: as told, and no longer than any may."""
-    access = settings.access
-    return timedelta(days=min(access.login_token_days, access.token_max_days or access.login_token_days))

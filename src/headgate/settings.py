@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,6 +97,11 @@ class AccessSettings(_Section):
     login_token_days: int = Field(
         default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
     )
+
+    @property
+    def login_token_life(self) -> timedelta:
+        """How long a token of `headgate login` lasts: as told, and no longer than any may."""
+        return timedelta(days=min(self.login_token_days, self.token_max_days or self.login_token_days))
 
 
 class UpstreamSettings(_Section):

@@ -22,8 +22,8 @@ from headgate.channels.search_cards import CardWriter
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
-from headgate.jobs.engine import open_client
 from headgate.jobs.cards import CardKeeper
+from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.requests import UpkeepRequest
 from headgate.jobs.runner import UpkeepPlan, run_worker

@@ -12,6 +12,7 @@ from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
+from headgate.approvals.life import Life
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
@@ -21,6 +22,7 @@ from headgate.channels.exposure import Exposure
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
+from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -84,6 +86,10 @@ class ApiCore(Protocol):
     def trust(self) -> TrustService:
         """Writes trusted keys."""
 
+    @property
+    def life(self) -> Life:
+        """Freezes, rolls back and patches channels."""
+
 
 class ApiServices(Protocol):
     """The services of a web worker that the API calls."""
@@ -95,6 +101,10 @@ class ApiServices(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """What this process remembers."""
+
+    @property
+    def search(self) -> SearchService:
+        """Searches."""
 
     @property
     def catalog(self) -> Catalog:

@@ -8,6 +8,7 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.channels.catalog import Catalog
+from headgate.channels.search import SearchService
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
@@ -43,6 +44,10 @@ class WebServices(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """What this process remembers."""
+
+    @property
+    def search(self) -> SearchService:
+        """Searches."""
 
     @property
     def catalog(self) -> Catalog:
