@@ -1,6 +1,6 @@
 """Search over the channels that somebody may read: names, summaries, files, digests, advisories; and what policy hides."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -23,6 +23,8 @@ from headgate.db.tables_search import search_card
 from headgate.kernel import clock
 
 MOST = 50
+Held = dict[tuple[int, str], dict[str, int]]
+"""(channel, name) -> policy/rule -> how many files are held back."""
 _MOST_FILES = 20
 _MOST_CANDIDATES = 40
 
@@ -110,21 +112,23 @@ class SearchService:
         channels = [one for one in readable if query.channel is None or fnmatchcase(one.name, query.channel)]
         shelves = await self._shelves.of(channels)
         held = await self._held(query, channels)
-        by_name: dict[str, tuple[int, list[tuple[Channel, dict[str, Card]]]]] = {}
-        for channel in channels:
-            for name, fit in self._fitting(query, shelves[channel.id]):
-                cards = _kept(query, shelves[channel.id].cards(name))
-                if cards and _is_blocked(query, held.get((channel.id, name), {})):
-                    by_name.setdefault(name, (fit, []))[1].append((channel, cards))
-        ordered = sorted(by_name, key=lambda name: (by_name[name][0], len(name), name))
+        fits = {one.id: self._fitting(query, one, shelves[one.id], held) for one in channels}
+        best: dict[str, int] = {}
+        for names in fits.values():
+            best.update(names if not best else {name: min(fit, best.get(name, fit)) for name, fit in names.items()})
+        ordered = sorted(best, key=lambda name: (best[name], len(name), name)) if query.words else sorted(best)
         shown = ordered[start : start + most]
         held |= await self._held_of(channels, shown)
-        packages = [_package(name, *by_name[name], held) for name in shown]
+        packages = [
+            _package(name, best[name], [(one, _kept(query, shelves[one.id].cards(name))) for one in channels
+                                        if name in fits[one.id]], held)
+            for name in shown
+        ]  # fmt: skip
         return Found(
             packages=packages,
             files=await self._files(query, channels, shelves) if start == 0 else (),
             advisories=self._advisories(query, shelves.values()),
-            hidden=_hidden(channels, held, query, {one.name for one in packages}),
+            hidden=_hidden(channels, held, query, set(shown)),
             total=len(ordered),
         )
 
@@ -133,20 +137,54 @@ class SearchService:
         found = await self.search(Query(text=text, words=(text.lower(),)), readable, most=most)
         return [(one.name, one.places[0].channel) for one in found.packages]
 
-    def _fitting(self, query: Query, shelf: Shelf) -> Iterable[tuple[str, int]]:
-        if query.words:
-            fits = [shelf.find(word) for word in query.words]
-            found: Iterable[tuple[str, int]] = (
-                (name, max(fit, *(one[name] for one in fits[1:])) if fits[1:] else fit)
-                for name, fit in fits[0].items()
-                if all(name in one for one in fits[1:])
+    async def list_dependents(self, channel: Channel, name: str, most: int = 100) -> list[str]:
+        """Names in the channel whose newest files depend on the name."""
+        columns = search_card.c
+        statement = select(columns.name).distinct().where(
+            columns.subdir_id.in_([one.id for one in channel.subdirs.values()]),
+            columns.depends.contains(f"\n{name}\n", autoescape=True),
+            columns.files > 0,
+        )  # fmt: skip
+        async with self._database.read() as connection:
+            return [row.name for row in await connection.execute(statement.order_by(columns.name).limit(most))]
+
+    def _fitting(self, query: Query, channel: Channel, shelf: Shelf, held: Held) -> dict[str, int]:
+        """Name -> how well it fits, of the names of one channel for which all words and terms hold."""
+        found: dict[str, int] | None = None
+        for word in query.words:
+            fits = shelf.find(word)
+            found = (
+                fits if found is None else {name: max(fit, fits[name]) for name, fit in found.items() if name in fits}
             )
-        elif query.terms or query.advisory:
-            found = ((name, 2) for name in shelf.names)
-        else:
-            return
+        left: list[Collection[str]] = [] if found is None else [found.keys()]
+        if query.terms or query.advisory:
+            left += self._left_by_terms(query, channel, shelf, held, None if found is None else found.keys())
+        if not left:
+            return {}
+        names = left[0] if len(left) == 1 else set(left[0]).intersection(*left[1:])
+        return dict.fromkeys(names, 2) if found is None else {name: found[name] for name in names}
+
+    def _left_by_terms(
+        self, query: Query, channel: Channel, shelf: Shelf, held: Held, among: Collection[str] | None
+    ) -> list[Collection[str]]:
+        """For each kind of term, the names that it leaves."""
+        left: list[Collection[str]] = []
         touched = self._touching(query, shelf)
-        yield from found if touched is None else ((name, fit) for name, fit in found if name in touched)
+        if touched is not None:
+            left.append(touched)
+        if query.blocked is not None:
+            left.append(_blocked(query.blocked, channel, shelf, held))
+        looks = _looks(query)
+        if looks or query.subdir is not None:
+            left.append(
+                {
+                    name
+                    for cards in _subdirs(query, shelf)
+                    for name, card in _cards_among(cards, among)
+                    if all(look(card) for look in looks)
+                }
+            )
+        return left or [shelf.names if among is None else among]
 
     def _touching(self, query: Query, shelf: Shelf) -> set[str] | None:
         """The names that the advisories asked for touch; None when none are asked for."""
@@ -225,26 +263,22 @@ class SearchService:
             rows = (await connection.execute(statement.limit(_MOST_CANDIDATES))).all()
         return [(*places[row.subdir_id], row.name) for row in rows]
 
-    async def _held(self, query: Query, channels: Sequence[Channel]) -> dict[tuple[int, str], dict[str, int]]:
+    async def _held(self, query: Query, channels: Sequence[Channel]) -> Held:
         """(channel, name) -> rule -> files held back: of every name where that is asked for, else of the words."""
         if query.blocked is not None:
             return await self._read_held(channels, None)
         return await self._read_held(channels, query.words) if query.words else {}
 
-    async def _held_of(
-        self, channels: Sequence[Channel], names: Sequence[str]
-    ) -> dict[tuple[int, str], dict[str, int]]:
+    async def _held_of(self, channels: Sequence[Channel], names: Sequence[str]) -> Held:
         return await self._read_held(channels, names) if names else {}
 
-    async def _read_held(
-        self, channels: Sequence[Channel], names: Sequence[str] | None
-    ) -> dict[tuple[int, str], dict[str, int]]:
+    async def _read_held(self, channels: Sequence[Channel], names: Sequence[str] | None) -> Held:
         owners = {state.id: one.id for one in channels for state in one.subdirs.values()}
         statement = select(gate_name.c.subdir_id, gate_name.c.name, gate_name.c.held)
         statement = statement.where(gate_name.c.subdir_id.in_(owners))
         if names is not None:
             statement = statement.where(gate_name.c.name.in_(names))
-        found: dict[tuple[int, str], dict[str, int]] = {}
+        found: Held = {}
         async with self._database.read() as connection:
             for row in await connection.execute(statement):
                 sums = found.setdefault((owners[row.subdir_id], row.name), {})
@@ -262,31 +296,65 @@ def _scores(query: Query, scores: Sequence[float]) -> bool:
 
 
 def _kept(query: Query, cards: Mapping[str, Card]) -> dict[str, Card]:
-    """The cards that the terms leave."""
-    now = clock.now()
+    """The cards of a name that the terms leave."""
+    looks = _looks(query)
     return {
         subdir: card
         for subdir, card in cards.items()
-        if (query.subdir is None or fnmatchcase(subdir, query.subdir))
-        and (query.licence is None or query.licence in card.licences.lower())
-        and (query.younger is None or (card.newest_at is not None and now - card.newest_at < query.younger))
-        and (query.older is None or (card.newest_at is not None and now - card.newest_at > query.older))
+        if (query.subdir is None or fnmatchcase(subdir, query.subdir)) and all(look(card) for look in looks)
     }
 
 
-def _is_blocked(query: Query, held: Mapping[str, int]) -> bool:
-    if query.blocked is None:
-        return True
-    return (
-        not held if query.blocked == "no" else query.blocked in {"yes", *(rule.lower() for rule in held)} and bool(held)
-    )
+def _subdirs(query: Query, shelf: Shelf) -> list[Mapping[str, Card]]:
+    return [
+        cards for subdir, cards in shelf.subdirs.items() if query.subdir is None or fnmatchcase(subdir, query.subdir)
+    ]
+
+
+def _cards_among(cards: Mapping[str, Card], among: Collection[str] | None) -> Iterable[tuple[str, Card]]:
+    return cards.items() if among is None else [(name, cards[name]) for name in among if name in cards]
+
+
+def _looks(query: Query) -> list[Callable[[Card], bool]]:
+    """What each term asks of a card."""
+    now = clock.now()
+    looks: list[Callable[[Card], bool]] = []
+    if query.licence is not None:
+        looks.append(_licence_look(query.licence))
+    if query.younger is not None:
+        since = now - query.younger
+        looks.append(lambda card: card.newest_at is not None and card.newest_at > since)
+    if query.older is not None:
+        until = now - query.older
+        looks.append(lambda card: card.newest_at is not None and card.newest_at < until)
+    return looks
+
+
+def _licence_look(wanted: str) -> Callable[[Card], bool]:
+    """There are few different licences: each is looked at once."""
+    known: dict[str, bool] = {}
+
+    def look(card: Card) -> bool:
+        fits = known.get(card.licences)
+        if fits is None:
+            fits = known[card.licences] = wanted in card.licences.lower()
+        return fits
+
+    return look
+
+
+def _blocked(wanted: str, channel: Channel, shelf: Shelf, held: Held) -> set[str]:
+    own = {name: rules for (number, name), rules in held.items() if number == channel.id}
+    if wanted == "no":
+        return set(shelf.names) - own.keys()
+    return {name for name, rules in own.items() if wanted == "yes" or wanted in {rule.lower() for rule in rules}}
 
 
 def _package(
     name: str,
     fit: int,
     found: Sequence[tuple[Channel, Mapping[str, Card]]],
-    held: Mapping[tuple[int, str], Mapping[str, int]],
+    held: Held,
 ) -> FoundPackage:
     places = [replace(_place(channel.name, cards), held=held.get((channel.id, name), {})) for channel, cards in found]
     summary = next((card.summary for _, cards in found for card in cards.values() if card.summary), "")
@@ -307,7 +375,7 @@ def _place(channel: str, cards: Mapping[str, Card]) -> Place:
 
 def _hidden(
     channels: Sequence[Channel],
-    held: Mapping[tuple[int, str], Mapping[str, int]],
+    held: Held,
     query: Query,
     shown: set[str],
 ) -> list[Hidden]:

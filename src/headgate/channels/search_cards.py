@@ -4,6 +4,7 @@ revision of a subdir ──changed names──> shards ──glance──> searc
 """
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ HEAD_BYTES = 6
 """So much of each sha256 is kept; who asks for one looks into the shards of the names that remain."""
 _BATCH = 500
 _LONGEST = 300
+_SPEC_END = re.compile(r"[\s=<>!~\[]")
 
 
 class _Glance(msgspec.Struct):
@@ -34,6 +36,7 @@ class _Glance(msgspec.Struct):
     license: Any = None
     timestamp: Any = None
     sha256: Any = None
+    depends: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Glances(msgspec.Struct):
@@ -133,20 +136,31 @@ def _cards(
         body = None if digest is None else bodies.get(digest)
         glances = [] if body is None else list(decode_as(body, _decoder).all())
         newest_ms = max((one for one in (_ms(glance.timestamp) for glance in glances) if one), default=None)
+        version = _newest({str(one.version) for one in glances})
         rows.append(
             {
                 "subdir_id": subdir,
                 "name": name,
                 "revision": revision,
                 "files": len(glances),
-                "version": _newest({str(one.version) for one in glances}),
+                "version": version,
                 "newest_at": None if newest_ms is None else clock.from_ms(newest_ms),
                 "licences": "\n".join(sorted({_line(one.license) for one in glances} - {""})),
                 "summary": summaries.get(name, ""),
+                "depends": _needed(one for one in glances if str(one.version) == version),
                 "heads": b"".join(one.sha256[:HEAD_BYTES] for one in glances if isinstance(one.sha256, bytes)),
             }
         )
     return rows
+
+
+def _needed(glances: Iterable[_Glance]) -> str:
+    """The names that they depend on, each between line ends, so that one is found by looking for it with both."""
+    needed = set()
+    for one in glances:
+        said = msgspec.msgpack.decode(one.depends) if one.depends else None
+        needed |= {_SPEC_END.split(spec, maxsplit=1)[0] for spec in said or () if isinstance(spec, str)}
+    return "\n".join(("", *sorted(needed - {""}), "")) if needed else ""
 
 
 def _newest(versions: Iterable[str]) -> str:

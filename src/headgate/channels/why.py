@@ -10,7 +10,7 @@ from headgate.channels.gating import judge_knowing
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.conda.names import ArtifactName
-from headgate.conda.records import from_wire
+from headgate.conda.records import RecordView, from_wire
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
 from headgate.policy.gate import Gate
@@ -33,6 +33,8 @@ class Explanation:
     valid_until: datetime | None
     signature: Proof
     attestation: Proof
+    record: RecordView
+    """In its wire form, as it was judged."""
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows."""
@@ -94,6 +96,7 @@ async def _explain(
                     evaluation.valid_until,
                     facts.signatures.get(filename, ABSENT),
                     facts.attestations.get(filename, ABSENT),
+                    record,
                 )
     if channel.kind is ChannelKind.VIRTUAL:
         for source in channel.sources:

@@ -16,7 +16,8 @@ search_subdir = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
-# `revision` is that of the subdir at which the card was made; `heads` are the first bytes of the sha256 of each file.
+# `revision` is that of the subdir at which the card was made; `depends` has the names that its newest
+# files need, each between line ends; `heads` are the first bytes of the sha256 of each file.
 search_card = Table(
     "search_card",
     metadata,
@@ -28,6 +29,7 @@ search_card = Table(
     Column("newest_at", Moment, nullable=True),
     Column("licences", String, nullable=False),
     Column("summary", String, nullable=False),
+    Column("depends", String, nullable=False),
     Column("heads", Bytes, nullable=False),
     Index(None, "subdir_id", "revision"),
 )

@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("newest_at", sa.BigInteger(), nullable=True),
         sa.Column("licences", sa.String(), nullable=False),
         sa.Column("summary", sa.String(), nullable=False),
+        sa.Column("depends", sa.String(), nullable=False),
         sa.Column("heads", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(
             ["subdir_id"], ["subdir.id"], name=op.f("fk_search_card_subdir_id"), ondelete="CASCADE"
