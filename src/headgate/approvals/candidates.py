@@ -26,6 +26,10 @@ class Candidates:
                 for filename, record in shards[name].records():
                     yield subdir, filename, record
 
+    def by_subdir(self) -> dict[str, list[Shard]]:
+        """The shards of each subdir, in the order of their names."""
+        return {subdir: [shards[name] for name in sorted(shards)] for subdir, shards in self.shards.items()}
+
     def find(self, subdir: str, filename: str) -> Record | None:
         """One record, in wire form."""
         shard = self.shards.get(subdir, {}).get(filename.rsplit("-", 2)[0])
