@@ -16,13 +16,14 @@ import structlog
 
 from headgate.access.decisions import decide
 from headgate.access.permissions import Permission
+from headgate.approvals.requests import read_counts
 from headgate.bootstrap import Services, build_services, open_place
 from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
 from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
-from headgate.doors.metrics import REQUESTS, observe_advisories, render_held, render_metrics
+from headgate.doors.metrics import REQUESTS, observe_advisories, render_held, render_metrics, render_requests
 from headgate.doors.pages import HTML, PAGE_HEADERS
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import PATHS, WebDoor
@@ -98,6 +99,7 @@ class Application:
                 observe_advisories(self._services.advisories.book.knowledge)
                 standing = await read_standing(self._services.core.database)
                 text = render_metrics() + render_held(standing.held, standing.stale)
+                text += render_requests(await read_counts(self._services.core.database))
                 await _send_text(scope, send, text.decode())
             case "/":
                 await self._send_home(scope, send)

@@ -39,8 +39,10 @@ from headgate.airgap.importing import Importer
 from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
-from headgate.approvals.plans import Planner
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import RequestService, follow_promotion
+from headgate.approvals.rules import RulesService
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
@@ -255,6 +257,8 @@ class Services:
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
+    requests: RequestService
+    request_rules: RulesService
     advisories: AdvisoryRoom
     exposure: Exposure
 
@@ -310,6 +314,8 @@ def build_services(place: Place) -> Services:
         max_ratio=settings.upload.max_ratio,
     )
     jobs = JobService(open_client(place.jobs_url), database)
+    reader = Reader(maps, shards)
+    planner = Planner(database, reader)
     return Services(
         core=core,
         watch=watch,
@@ -349,8 +355,10 @@ def build_services(place: Place) -> Services:
             recheck_s=settings.upstream.recheck_minutes * 60,
             first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
         ),
-        planner=Planner(database, Reader(maps, shards)),
-        promotions=PromotionService(database, store),
+        planner=planner,
+        promotions=PromotionService(database, store, [follow_promotion]),
+        requests=RequestService(database, catalog, planner, reader),
+        request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
     )

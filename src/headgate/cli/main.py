@@ -24,6 +24,7 @@ from headgate.cli import (
     oidc,
     policy,
     promote,
+    request,
     role,
     serve,
     session,
@@ -94,3 +95,4 @@ app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)
 app.add_typer(promote.app, name="promotion")
+app.add_typer(request.app, name="request")

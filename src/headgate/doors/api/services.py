@@ -12,8 +12,10 @@ from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
-from headgate.approvals.plans import Planner
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
@@ -159,3 +161,11 @@ class ApiServices(Protocol):
     @property
     def promotions(self) -> PromotionService:
         """Decides on promotions."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""
