@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from headgate.access.permissions import Permission
+from headgate.access.permissions import Permission, ScopeAction
 from headgate.approvals.asking import Given, parse_link, place_of
 from headgate.approvals.request_rows import Chosen, Request, Wanted
 from headgate.approvals.requests import Asked
@@ -132,7 +132,8 @@ async def withdraw_request(
     body: CommentBody, caller: SignedIn, services: Services, number: RequestPath
 ) -> RequestAnswer:
     """Ask no longer; it ends when nobody else asks."""
-    await _visible(number, caller, services)
+    found = await _visible(number, caller, services)
+    visit(services, caller, Permission.REQUEST_CREATE, found.wanted.target)
     return shown_request(await services.requests.withdraw(caller, number, body.comment))
 
 
@@ -197,12 +198,17 @@ async def _carried_out(request: Request, services: Services) -> RequestAnswer:
 
 
 def _may_see(request: Request, caller: SignedIn, services: Services) -> bool:
-    if caller.name in request.standing.requesters:
+    if caller.name in request.standing.requesters and _may_view(caller):
         return True
     if request.state is RequestState.DRAFT:
         return False
     target = services.catalog.find(request.wanted.target)
     return may_read(caller, target) if target is not None else caller.is_administrator
+
+
+def _may_view(caller: SignedIn) -> bool:
+    """False for a token that does not look: not at its owner's own requests, either."""
+    return caller.token is None or caller.token.actions is None or ScopeAction.VIEW in caller.token.actions
 
 
 async def _visible(number: int, caller: SignedIn, services: Services) -> Request:
