@@ -50,6 +50,7 @@ from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
 from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
+from headgate.channels.incidents import IncidentService
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
@@ -144,6 +145,7 @@ class Core:
     channels: ChannelService
     policies: PolicyService
     exemptions: ExemptionService
+    incidents: IncidentService
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
@@ -168,6 +170,7 @@ def build_core(place: Place) -> Core:
         mirrors=MirrorService(database, sealer),
         policies=PolicyService(database),
         exemptions=ExemptionService(database),
+        incidents=IncidentService(database),
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
@@ -386,7 +389,7 @@ def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> A
     settings = core.place.settings.access_log
     store = open_store(core.database, core.place.folder.access_log)
     masking = Masking(secret, settings.addresses, settings.people)
-    return open_audit(store, masking, frozenset(settings.kinds), dropped)
+    return open_audit(core.database, store, masking, frozenset(settings.kinds), dropped)
 
 
 def _login_life(settings: Settings) -> timedelta:

@@ -15,6 +15,7 @@ from headgate.cli import (
     exemption,
     grant,
     group,
+    incident,
     init,
     job,
     ldap,
@@ -78,6 +79,7 @@ app.add_typer(artifact.app, name="artifact")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
+app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")

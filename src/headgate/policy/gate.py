@@ -5,7 +5,7 @@ A rule that cannot decide holds the record back and says so; nothing here ever f
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,8 @@ from headgate.policy.verdicts import ALLOWED, EXEMPTION, Evaluation, Outcome, Re
 # Part of every digest: raise it when a rule comes to mean something else, and everything is judged anew.
 _MEANING = 1
 BUILT_IN = "built-in"
+INCIDENT = "incident"
+"""The policy that is made of the incidents that are open; no exemption overrules it."""
 _MALICIOUS = RuleEntry("malicious", MaliciousRule(Terms(BUILT_IN, {})), Outcome.BLOCK)
 _UNKNOWN = Assessment(Coverage.NOT_CHECKED, "nobody asked")
 
@@ -171,9 +173,11 @@ class _Sitting:
                 assessment = fewer
                 reasons.append(self._exempted(one))
         case = Case(filename, record, self._shard, self._facts, assessment, self._now_ms)
+        all_known = self._assessments.get(filename, _UNKNOWN)
+        whole = case if assessment is all_known else replace(case, assessment=all_known)
         held: list[Reason] = []
         for entry, exceptions in self._entries:
-            reason = self._reason(entry, exceptions, case)
+            reason = self._reason(entry, exceptions, whole if entry.policy == INCIDENT else case)
             if reason is not None:
                 held.append(reason)
         if not held and not reasons:
@@ -217,6 +221,8 @@ class _Sitting:
         for reason in reasons:
             is_malicious = reason.policy == BUILT_IN
             able = [one for one in named if one.kind is ExemptionKind.SHA256 or not is_malicious]
+            if reason.policy == INCIDENT:
+                able = []  # what was let pass before it was known to be an incident
             if reason.outcome.is_passing or not able:
                 after.append(reason)
                 continue

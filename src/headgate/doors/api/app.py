@@ -18,6 +18,7 @@ from headgate.doors.api import (
     filters,
     grants,
     groups,
+    incidents,
     jobs,
     keys,
     ldap,
@@ -98,6 +99,7 @@ def build_api(services: ApiServices) -> FastAPI:
     for room in (
         policies,
         exemptions,
+        incidents,
         users,
         groups,
         roles,

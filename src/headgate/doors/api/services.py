@@ -18,6 +18,7 @@ from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
+from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
@@ -55,6 +56,10 @@ class ApiCore(Protocol):
     @property
     def exemptions(self) -> ExemptionService:
         """Writes exemptions."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
 
     @property
     def mirrors(self) -> MirrorService:
