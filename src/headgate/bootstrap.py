@@ -57,16 +57,19 @@ from headgate.channels.mirror_service import MirrorService
 from headgate.channels.mirrors import PURPOSE
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
+from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
 from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
+from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
@@ -265,6 +268,7 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    sidecars: Sidecars
     exports: Exports
     freshness: Freshness
     planner: Planner
@@ -314,19 +318,18 @@ def build_services(place: Place) -> Services:
     maps, shards, policies = Maps(database), ShardCache(database), Policies()
     snapshots.follow("policies", policies.load)
     gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
+    snapshots.follow(PROOFS, gatekeeper.forget)
     cookies = SessionCookies(sessions, authenticator, settings.server.public_url)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(
-        max_bytes=settings.upload.max_bytes,
-        max_unpacked_bytes=settings.upload.max_unpacked_bytes,
-        max_members=settings.upload.max_members,
-        max_ratio=settings.upload.max_ratio,
-    )
+    limits = ArchiveLimits(**settings.upload.model_dump())
     jobs = JobService(open_client(place.jobs_url), database)
+    root = TrustRoot.load(settings.signatures.trusted_root)
+    locator = Locator(database, catalog, maps, shards, gatekeeper)
+    delivery = WithPolicy(gatekeeper, FromStore(store, upstream))
     return Services(
         core=core,
         watch=watch,
@@ -351,12 +354,13 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits),
+        uploads=Uploads(store, hosted, limits, root),
         routes=routes,
         flights=flights,
-        locator=Locator(database, catalog, maps, shards, gatekeeper),
+        locator=locator,
         upstream=upstream,
-        delivery=WithPolicy(gatekeeper, FromStore(store, upstream)),
+        delivery=delivery,
+        sidecars=Sidecars(database, locator, delivery, upstream, root),
         exports=Exports(store),
         freshness=Freshness(
             catalog,

@@ -195,6 +195,14 @@ class AirgapSettings(_Section):
     keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
 
 
+class SignaturesSettings(_Section):
+    """Whom attestations are checked against."""
+
+    trusted_root: AbsolutePath | None = Field(
+        default=None, description="Sigstore's trusted_root.json; without it, the one that comes with py-rattler."
+    )
+
+
 class AccessLogSettings(_Section):
     """What is remembered of who downloads what."""
 
@@ -244,6 +252,7 @@ class Settings(BaseSettings):
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
     airgap: AirgapSettings = AirgapSettings()
+    signatures: SignaturesSettings = SignaturesSettings()
     access_log: AccessLogSettings = AccessLogSettings()
     log: LogSettings = LogSettings()
 

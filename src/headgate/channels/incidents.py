@@ -22,8 +22,8 @@ from headgate.db.engine import Database
 from headgate.db.tables_audit import incident as table
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
-from headgate.policy.gate import INCIDENT
 from headgate.policy.model import Mode, parse_policy
+from headgate.policy.sitting import INCIDENT
 from headgate.policy.specs import parse_policy_spec
 from headgate.policy.verdicts import Outcome
 

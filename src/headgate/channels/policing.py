@@ -22,8 +22,8 @@ from headgate.db import tables_gate
 from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
-from headgate.policy.gate import INCIDENT
 from headgate.policy.model import Policy, parse_policy
+from headgate.policy.sitting import INCIDENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,14 +201,16 @@ async def read_setting(
     columns = tables.subdir.c
     chosen = select(columns.patch).where(columns.channel_id == channel.id, columns.name == subdir)
     document = (await connection.execute(chosen)).scalar_one_or_none() or b"{}"
+    patch = PatchInstructions.parse(document)
     return Setting(
         channels=world.channels,
         channel=channel,
         subdir=subdir,
         gate=gate,
         book=world.book,
-        patch=PatchInstructions.parse(document),
+        patch=patch,
         patch_digest=hashlib.sha256(document).digest(),
+        patched=patch.names(),
         now=now or clock.now(),
     )
 

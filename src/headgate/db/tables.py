@@ -226,6 +226,8 @@ source_subdir = Table(
     Column("filter_key", String, nullable=True),
     Column("closure", Bytes, nullable=True),
     Column("signed", Bytes, nullable=True),
+    # What its signatures were verified with: the mirror's settings, and the keys that are trusted.
+    Column("trust_key", String, nullable=True),
     UniqueConstraint("source_id", "name"),
     sqlite_autoincrement=True,
 )

@@ -23,6 +23,7 @@ from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
 from headgate.channels.model import Channel, SourceKind
+from headgate.channels.proofs import Checked, add_attestation
 from headgate.channels.revisions import ensure_subdir, publish
 from headgate.channels.shards import save_shards
 from headgate.channels.sources import drop_source_shards, save_source_shards, source_subdir_id
@@ -32,7 +33,7 @@ from headgate.conda.shards import Shard, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, insert, savepoint
 from headgate.kernel import clock
-from headgate.kernel.errors import Conflict, NotFound, Unavailable
+from headgate.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from headgate.storage.local import BlobStore
 
 _MOST_AT_ONCE = 200
@@ -63,13 +64,14 @@ class Add(Change):
     origin: str = "upload"
     action: Action = Action.ARTIFACT_UPLOAD
     may_replace_deleted: bool = False
+    attested: Checked | None = None
 
     async def apply(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
-        """Raises Conflict `artifact-exists` or `artifact-deleted`; the same bytes again change nothing."""
+        """Raises Conflict `artifact-exists` or `artifact-deleted`; the same bytes again bring at most an attestation."""
         found = await _find(connection, subdir_id, self.artifact)
         if found is not None and found.status != "deleted":
             if found.sha256 == self.sha256:
-                return False
+                return await self._attest(connection, channel, subdir_id)
             raise Conflict(
                 "artifact-exists",
                 f"{channel.name}/{self.subdir}/{self.artifact} exists with other bytes (sha256 {found.sha256}). "
@@ -100,6 +102,25 @@ class Add(Change):
         name = self.artifact.name
         await learn(connection, {name: purls_of(self.record)}, {name: urls_of(self.about or {})})
         await _audit(connection, self.action, self, channel, sha256=self.sha256, size_bytes=self.size_bytes)
+        await self._attest(connection, channel, subdir_id)
+        return True
+
+    async def _attest(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
+        """Let the record name the attestation, beside those that it named; False when there is no news."""
+        columns = tables.artifact.c
+        chosen = (columns.subdir_id == subdir_id, columns.filename == self.artifact.filename)
+        known: Record = msgspec.json.decode(
+            (await connection.execute(select(columns.record).where(*chosen))).scalar_one()
+        )
+        added = None if self.attested is None else await add_attestation(connection, known, self.attested)
+        if added is None:
+            return False
+        record = known | {"attestations_sha256": added.sidecar}
+        await connection.execute(update(tables.artifact).where(*chosen).values(record=msgspec.json.encode(record)))
+        publishers = [one.identity for one in added.attested.publishers]
+        await _audit(
+            connection, Action.ARTIFACT_ATTEST, self, channel, attestations=added.sidecar, publishers=publishers
+        )
         return True
 
 
@@ -225,7 +246,7 @@ async def _applied(connection: AsyncConnection, channel: Channel, change: Change
         async with savepoint(connection):  # a refused change leaves nothing behind, not even its subdir
             subdir_id = await ensure_subdir(connection, channel.id, change.subdir)
             return await change.apply(connection, channel, subdir_id)
-    except (Conflict, NotFound, Unavailable) as error:
+    except (Conflict, Invalid, NotFound, Unavailable) as error:
         return error
 
 

@@ -23,6 +23,7 @@ from headgate.channels.shards import ShardCache
 from headgate.conda.names import Sha256, Subdir
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.delivery.sidecars import Sidecars
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
@@ -56,6 +57,7 @@ class CondaDoor:
     channels: ChannelService
     freshness: Freshness
     artifacts: ArtifactDoor
+    sidecars: Sidecars
     index_max_age_s: int
     public_url: str | None
 
@@ -82,7 +84,9 @@ class CondaDoor:
         assert path is not None
         if self.freshness.is_first(channel, subdir):
             channel = await self.freshness.first_sync(channel, subdir)
-        if path.artifact is not None:
+        if path.artifact is not None and path.sidecar is not None:
+            await self._send_sidecar(scope, send, channel, subdir, path)
+        elif path.artifact is not None:
             await self.artifacts.send(scope, send, channel, subdir, visit)
         elif path.shard is not None:
             await self._send_shard(scope, send, channel, subdir, path.shard)
@@ -141,6 +145,15 @@ class CondaDoor:
             self._index_cache_control(channel),
         )
         await send_file(scope, send, head, self.store.path(document.sha256))
+
+    async def _send_sidecar(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, path: CondaPath) -> None:
+        assert path.artifact is not None
+        digest, body = await self.sidecars.find(
+            channel, subdir, path.artifact, Sha256(path.sidecar) if path.sidecar else None
+        )
+        caching = _shared(channel, "no-cache")
+        head = Head(_CONTENT_TYPES["json"], len(body), Validators(f'"{digest}"'), caching)
+        await send_bytes(scope, send, head, body)
 
     async def _send_notices(self, scope: Scope, send: Send, path: CondaPath) -> None:
         """conda asks without credentials and wants no error: who may not read a channel hears nothing of it."""

@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections.abc import Iterable
 
 from headgate.advisories.findings import AdvisoryStatus, Coverage, Finding, Sureness
-from headgate.policy.facts import Case
-from headgate.policy.rules.rule import Judgement, Rule, acts
+from headgate.policy.facts import Case, Facts
+from headgate.policy.glance import Glance
+from headgate.policy.rules.rule import Judgement, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 _SEVERITIES = ("low", "medium", "high", "critical")
@@ -31,6 +32,10 @@ class FindingRule(Rule):
         self._excepted = terms.ids("except_advisories")
         weakest = terms.choice("sureness", _SURENESS, Sureness.GUESSED)
         self._sureness = frozenset(_SURENESS[: _SURENESS.index(Sureness(weakest)) + 1])
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By assessment alone."""
+        return alike
 
     def judge(self, case: Case) -> Judgement | None:
         """Names the advisories that count."""
@@ -167,6 +172,10 @@ class NotCheckedRule(Rule):
 
     def __init__(self, terms: Terms) -> None:
         """Nothing to take."""
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By assessment alone."""
+        return alike
 
     def judge(self, case: Case) -> Judgement | None:
         """By coverage."""

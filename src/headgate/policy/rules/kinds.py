@@ -16,12 +16,14 @@ from headgate.policy.rules.feeds import FeedAgeRule
 from headgate.policy.rules.files import DigestRule, FormatDuplicatesRule, LatestPatchRule, SizeRule
 from headgate.policy.rules.licenses import LicenseRule
 from headgate.policy.rules.match_specs import MatchSpecRule
-from headgate.policy.rules.origins import InstallScriptsRule, OriginRule, ReservedNamesRule, SignatureRule
+from headgate.policy.rules.origins import InstallScriptsRule, OriginRule, ReservedNamesRule
+from headgate.policy.rules.proofs import AttestationRule, SignatureRule
 from headgate.policy.rules.rule import Rule
 
 KINDS: dict[str, type[Rule]] = {
     kind.kind: kind
     for kind in (
+        AttestationRule,
         DatesRule,
         DigestRule,
         EpssRule,
