@@ -134,7 +134,7 @@ def build_conda_door(services: Services) -> LoggedDoor:
         shards=services.shards,
         store=services.core.store,
         gatekeeper=services.gatekeeper,
-        channels=services.core.channels,
+        patches=services.core.life.patches,
         freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
         sidecars=services.sidecars,

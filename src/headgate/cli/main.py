@@ -10,7 +10,7 @@ from headgate.cli import (
     artifact,
     bundle,
     ca,
-    channel,
+    channel_life,
     doctor,
     exemption,
     grant,
@@ -23,6 +23,7 @@ from headgate.cli import (
     mirror_filters,
     network,
     oidc,
+    patch,
     policy,
     promote,
     role,
@@ -70,12 +71,13 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
-app.add_typer(channel.app, name="channel")
+app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
 app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(patch.app, name="patch")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")

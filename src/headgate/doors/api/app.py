@@ -22,11 +22,13 @@ from headgate.doors.api import (
     jobs,
     keys,
     ldap,
+    life,
     login,
     me,
     mirrors,
     oidc_providers,
     osv,
+    patches,
     policies,
     promotions,
     revisions,
@@ -94,7 +96,7 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (why, bundles, uploads, revisions, artifacts, filters, mirrors, advisories, channels):
+    for room in (why, bundles, uploads, revisions, patches, life, artifacts, filters, mirrors, advisories, channels):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         policies,

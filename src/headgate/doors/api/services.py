@@ -12,6 +12,7 @@ from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
+from headgate.approvals.life import Life
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.channels.authorities import AuthorityService
@@ -88,6 +89,10 @@ class ApiCore(Protocol):
     @property
     def trust(self) -> TrustService:
         """Writes trusted keys."""
+
+    @property
+    def life(self) -> Life:
+        """Freezes, rolls back and patches channels."""
 
 
 class ApiServices(Protocol):
