@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+import sqlite3
 import stat
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,9 @@ def test_init_takes_the_password_from_the_environment_and_does_not_print_it(tmp_
     done = headgate("init", "--data", tmp_path / "data", env=environment(HEADGATE_ADMIN_PASSWORD=PASSWORD))
     assert done.returncode == 0
     assert PASSWORD not in done.stdout + done.stderr
+    with closing(sqlite3.connect(tmp_path / "data" / "headgate.db")) as database:
+        [(kept,)] = database.execute("SELECT password_hash FROM user_account WHERE name = 'admin'")
+    assert kept.startswith("$argon2id$v=19$m=65536,t=3,p=4$"), "RFC 9106, section 4, the second recommended option"
 
 
 def test_init_with_a_short_password_says_so_and_can_be_repeated(tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ LOOKS = {
     "POST /api/osv/v1/querybatch",
     "POST /channels/{channel}/mirrors/{name}/filters/dry-run",
     "POST /channels/{channel}/mirrors/{name}/test",
+    "POST /channels/{channel}/patches/{subdir}/preview",
+    "POST /channels/{channel}/rollback/preview",
     "POST /ldap-directories/{name}/test",
     "POST /policies/simulate",
     "POST /promotions/preview",
@@ -210,7 +212,8 @@ def refused_at(callers: Callers, route: str) -> list[tuple[httpx.AsyncClient, in
     refused: list[tuple[httpx.AsyncClient, int]] = [(callers.anonymous, 401)]
     refused += [] if route in READING else [(callers.viewer, 403)]  # they are all but a GET
     # Of a promotion or request that one may not see, nobody learns that it is there.
-    unseen = 404 if route.endswith("undo") or "/requests/{id}" in route else 403
+    is_unseen = "/requests/{id}" in route or (route.endswith("{id}/undo") and "promotions" in route)
+    unseen = 404 if is_unseen else 403
     refused += [] if route == UPLOAD else [(callers.adder, unseen)]
     return refused + ([] if route in OWN else [(callers.member, unseen)])
 

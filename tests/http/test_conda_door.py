@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 import zstandard
+from sqlalchemy import select
 
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.permissions import Permission
@@ -17,6 +18,7 @@ from headgate.asgi import Application
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
 from headgate.conda.names import ChannelName
+from headgate.db import tables
 from tests.packages import package
 from tests.waiting import eventually_async
 
@@ -51,6 +53,17 @@ def index_of(answer: httpx.Response) -> dict[str, bytes]:
 
 
 INDEX = "noarch/repodata_shards.msgpack.zst"
+
+
+async def test_subdir_that_a_first_question_opens_is_written_down_once(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    for _ in range(2):
+        assert index_of(await client.get("/conda/open/osx-arm64/repodata_shards.msgpack.zst")) == {}
+    async with services.core.database.read() as connection:
+        columns = tables.audit_event.c
+        opened = select(columns.actor, columns.channel, columns.subject).where(columns.action == "channel:open-subdir")
+        assert (await connection.execute(opened)).all() == [("headgate", "open", "osx-arm64")]
 
 
 async def test_an_upload_is_in_the_index_and_its_bytes_are_served(

@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
 from headgate.access.sessions import Beginning
+from headgate.access.users import UserChange
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
 from headgate.conda.names import ChannelName
 from tests.http.browsing import BASE, SAME_ORIGIN, Browser, browsing, said
 
 PASSWORD = "correct horse battery"
+NEW_PASSWORD = "quite another passphrase"
 
 
 @pytest.fixture
@@ -196,7 +199,8 @@ async def test_pages_are_shown_in_no_frame_and_run_nothing(ada: Browser) -> None
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
-        assert "<script" not in answer.text
+        assert answer.text.count("<script") == answer.text.count('<script src="/assets/')
+        assert "style=" not in answer.text
         assert answer.headers["cache-control"] == "no-store"
 
 
@@ -228,6 +232,7 @@ async def test_account_shows_and_ends_sessions_and_tokens(services: Services, ad
         assert (await ada.post(f"/account/sessions/{other.id}/end", csrf_token=proof)).status_code == 303
         assert await second.name() is None
     assert (await ada.post("/account/tokens/revoke", csrf_token=proof, name="laptop")).status_code == 303
+    assert "Token laptop is revoked." in (await ada.get("/account")).text
     assert "laptop" not in (await ada.get("/account")).text
 
 
@@ -259,6 +264,61 @@ async def test_channels_take_a_session(services: Services, ada: Browser) -> None
 
 
 async def test_front_page_says_who_is_signed_in(ada: Browser) -> None:
-    assert 'href="/account">ada<' in (await ada.get("/")).text
+    assert "<span>ada</span>" in (await ada.get("/")).text
     ada.client.cookies.clear()
     assert 'href="/sign-in"' in (await ada.get("/")).text
+
+
+# Changing the password.
+
+
+async def change_password(browser: Browser, old: str, new: str, *, again: str | None = None) -> httpx.Response:
+    return await browser.post("/sign-in/password", name="bob", password=old, new=new, again=again or new)
+
+
+async def test_a_password_chosen_by_another_is_changed_where_one_signs_in(services: Services, browser: Browser) -> None:
+    await services.core.access.users.change("ada", "bob", UserChange(must_change_password=True))
+    await services.snapshots.reload()
+    shown = await browser.sign_in("bob", PASSWORD)
+    assert (shown.status_code, await browser.name()) == (403, None)
+    assert 'action="/sign-in/password"' in shown.text
+    assert 'value="bob"' in shown.text
+    assert "Choose one of your own" in said(shown)
+    changed = await change_password(browser, PASSWORD, NEW_PASSWORD)
+    assert (changed.status_code, await browser.name()) == (303, "bob")
+    async with browsing(services) as other:
+        assert (await other.sign_in("bob", PASSWORD)).status_code == 403
+        assert (await other.sign_in("bob", NEW_PASSWORD)).status_code == 303
+
+
+async def test_a_new_password_ends_the_sessions_of_the_old_one(services: Services, browser: Browser) -> None:
+    async with browsing(services) as other:
+        await other.sign_in("bob", PASSWORD)
+        await browser.sign_in("bob", PASSWORD)
+        assert (await change_password(browser, PASSWORD, NEW_PASSWORD)).status_code == 303
+        assert (await browser.name(), await other.name()) == ("bob", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "again", "status", "sentence"),
+    [
+        ("wrong", NEW_PASSWORD, None, 403, "password"),
+        (PASSWORD, NEW_PASSWORD, "something else", 422, "typed in two ways"),
+        (PASSWORD, PASSWORD, None, 422, "the old one"),
+        (PASSWORD, "short", None, 422, "characters"),
+    ],
+)
+async def test_a_password_is_not_changed(
+    browser: Browser, old: str, new: str, again: str | None, status: int, sentence: str
+) -> None:
+    answer = await change_password(browser, old, new, again=again)
+    assert answer.status_code == status
+    assert sentence in said(answer)
+    assert (await browser.sign_in("bob", PASSWORD)).status_code == 303
+
+
+async def test_another_site_cannot_change_a_password(browser: Browser) -> None:
+    headers = {"sec-fetch-site": "cross-site"}
+    fields = {"name": "bob", "password": PASSWORD, "new": NEW_PASSWORD, "again": NEW_PASSWORD}
+    assert (await browser.post("/sign-in/password", headers, **fields)).status_code == 403
+    assert (await browser.sign_in("bob", PASSWORD)).status_code == 303

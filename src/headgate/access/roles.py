@@ -27,6 +27,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.ADVISORY_CURATE,
             Permission.ADVISORY_READ,
             Permission.EXEMPTION_MANAGE,
+            Permission.INCIDENT_MANAGE,
             Permission.POLICY_READ,
             Permission.PROMOTION_APPROVE,
             Permission.PROMOTION_INTO,

@@ -70,10 +70,10 @@ class Look:
 class RequestService:
     """Takes requests and decisions on them. Members raise as `states.py` says, and NotFound `request-unknown`."""
 
-    def __init__(self, database: Database, catalog: Catalog, planner: Planner, reader: Reader) -> None:
+    def __init__(self, database: Database, catalog: Catalog, reader: Reader) -> None:
         self._database = database
         self._catalog = catalog
-        self._planner = planner
+        self._planner = Planner(database, reader)
         self._reader = reader
 
     async def look(self, wanted: Wanted) -> Look:

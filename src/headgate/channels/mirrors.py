@@ -21,6 +21,7 @@ from headgate.conda.names import Subdir
 from headgate.db.sealing import Sealer
 from headgate.http.masking import HIDDEN, mask_url
 from headgate.http.network import SECRETS, NetworkSettings, check_network, conceal, reveal
+from headgate.http.s3 import check_s3_url, is_s3
 from headgate.kernel.errors import Invalid
 
 PURPOSE = "mirror"
@@ -134,8 +135,10 @@ def check(mirror: Mirror) -> None:
     if not mirror.urls:
         raise Invalid("url-invalid", "A mirror needs at least one URL.")
     for url in mirror.urls:
-        if not url.startswith(("http://", "https://", "file:///")) or any(c.isspace() or ord(c) < 32 for c in url):
-            raise Invalid("url-invalid", f"{mask_url(url)} is not an http, https or file URL of a channel.")
+        if is_s3(url):
+            check_s3_url(url)
+        elif not url.startswith(("http://", "https://", "file:///")) or any(c.isspace() or ord(c) < 32 for c in url):
+            raise Invalid("url-invalid", f"{mask_url(url)} is not an http, https, s3 or file URL of a channel.")
     mirror.settings.schedule.check()
     mirror.settings.filters.check()
 

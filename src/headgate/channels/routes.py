@@ -7,6 +7,7 @@ changed gets others at its next request.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from yarl import URL
@@ -16,11 +17,16 @@ from headgate.channels.bases import find_base, keep_base
 from headgate.channels.mirror_service import mirror_of
 from headgate.channels.mirrors import complete
 from headgate.channels.model import Source
+from headgate.channels.modes import Mode
 from headgate.conda.names import Subdir
 from headgate.db.sealing import Sealer
 from headgate.http.breakers import Breakers, Resting
 from headgate.http.client import Outgoing
-from headgate.http.network import Network, NetworkSettings
+from headgate.http.masking import mask_url
+from headgate.http.network import Network, NetworkSettings, obstacle, resolve_urls
+from headgate.kernel.errors import Unavailable
+
+NOT_REDIRECTED: Final = "Files of {} are delivered, although the mode is redirect: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,7 @@ class Routes:
         known = self._known.get(source.id)
         if known is not None and known[0] == source:
             return known[2]
-        urls, settings = self.settings_of(source)
-        network = self.network_of(settings, source.id)
+        network, urls = self._resolved(source)
         route = Route(self._outgoing(network), urls, self._sealer)
         self._known[source.id] = (source, network, route)
         self._retire()
@@ -100,21 +105,36 @@ class Routes:
         named = [self._bundles[name] for name in settings.ca if name in self._bundles]
         return self.network.of_mirror(settings, (*self._everywhere, *named), owner)
 
+    def warnings(self, source: Source) -> list[str]:
+        """What is dangerous about a mirror's settings, and what of them cannot work."""
+        warnings = source.settings.warnings()
+        if source.settings.fetch.mode is not Mode.REDIRECT:
+            return warnings
+        try:
+            network, urls = self._resolved(source)
+        except Unavailable as error:
+            return [*warnings, error.message]
+        reasons = {url: reason for url in urls if (reason := obstacle(network, url)) is not None}
+        return [*warnings, *(NOT_REDIRECTED.format(mask_url(url), reason) for url, reason in reasons.items())]
+
     def resting(self, source: Source) -> list[Resting]:
         """The hosts of a mirror's URLs that this process leaves alone just now."""
-        hosts = {f"{url.host}:{url.port}" for url in map(URL, source.urls)}
+        hosts = {f"{url.host}:{url.port}" for url in map(URL, self._resolved(source)[1])}
         return [one for one in self.breakers.resting() if one.host in hosts]
 
     def fresh(self, source: Source) -> Route:
         """The same route with connections and breakers of its own, for a trial; whoever asks closes them."""
-        urls, settings = self.settings_of(source)
-        network = self.network_of(settings, source.id)
+        network, urls = self._resolved(source)
         return Route(Outgoing(network, file_roots=self._file_roots), urls, self._sealer)
 
     def plain(self) -> Outgoing:
         """Connections to what is no mirror, such as advisory feeds: as requests leave unless a mirror says otherwise."""
         self._plain = self.network_of(NetworkSettings(), 0)
         return self._outgoing(self._plain)
+
+    def _resolved(self, source: Source) -> tuple[Network, tuple[str, ...]]:
+        urls, settings = self.settings_of(source)
+        return resolve_urls(self.network_of(settings, source.id), urls, settings)
 
     def _outgoing(self, network: Network) -> Outgoing:
         if network not in self._pool:

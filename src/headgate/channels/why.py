@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.channels.gating import judge_name
+from headgate.channels.gating import judge_knowing
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.conda.names import ArtifactName
@@ -14,6 +14,7 @@ from headgate.conda.records import from_wire
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
 from headgate.policy.gate import Gate
+from headgate.policy.proofs import ABSENT, Proof
 from headgate.policy.specs import Spec, parse_policy_spec
 from headgate.policy.verdicts import Verdict
 
@@ -30,6 +31,8 @@ class Explanation:
     filename: str
     verdict: Verdict
     valid_until: datetime | None
+    signature: Proof
+    attestation: Proof
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows."""
@@ -41,6 +44,8 @@ class Explanation:
             "is_passing": self.verdict.is_passing,
             "reasons": [one.as_json() for one in self.verdict.reasons],
             "valid_until": self.valid_until,
+            "signature": self.signature.as_json(),
+            "attestation": self.attestation.as_json(),
         }
 
 
@@ -77,11 +82,19 @@ async def _explain(
     chain = (await read_chains(connection, channel, subdir, [name])).get(name, ())
     found: dict[str, Explanation] = {}
     if chain:
-        evaluation = await judge_name(connection, setting, name, chain)
+        evaluation, facts = await judge_knowing(connection, setting, name, chain, has_proofs=True)
         for filename, record in evaluation.judged.records():
             if spec is None or spec.surely_matches(from_wire(record)):
                 verdict = evaluation.verdict(filename)
-                found[filename] = Explanation(channel.name, subdir, filename, verdict, evaluation.valid_until)
+                found[filename] = Explanation(
+                    channel.name,
+                    subdir,
+                    filename,
+                    verdict,
+                    evaluation.valid_until,
+                    facts.signatures.get(filename, ABSENT),
+                    facts.attestations.get(filename, ABSENT),
+                )
     if channel.kind is ChannelKind.VIRTUAL:
         for source in channel.sources:
             member = world.channels.get(source.member_id or 0)

@@ -10,11 +10,12 @@ from headgate.cli import (
     artifact,
     bundle,
     ca,
-    channel,
+    channel_life,
     doctor,
     exemption,
     grant,
     group,
+    incident,
     init,
     job,
     ldap,
@@ -22,6 +23,7 @@ from headgate.cli import (
     mirror_filters,
     network,
     oidc,
+    patch,
     policy,
     promote,
     request,
@@ -70,15 +72,17 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
-app.add_typer(channel.app, name="channel")
+app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
 app.add_typer(mirror_filters.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(patch.app, name="patch")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
+app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")

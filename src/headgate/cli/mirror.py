@@ -1,13 +1,38 @@
 """`headgate mirror`: what channels follow, and how far they are."""
 
-import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from headgate.cli.client import Server, channel_path, connected, is_absent
+from headgate.cli.mirror_options import (
+    Bandwidth,
+    BearerToken,
+    Ca,
+    ClientCertificate,
+    ClientKey,
+    Connections,
+    Cron,
+    Fallbacks,
+    InUse,
+    Jitter,
+    ModeOption,
+    Newest,
+    NoProxy,
+    Proxy,
+    Retries,
+    S3AccessKey,
+    S3Endpoint,
+    S3PathStyle,
+    S3Region,
+    S3SecretKey,
+    S3Unsigned,
+    Timezone,
+    Url,
+    Verify,
+    settings_of,
+)
 from headgate.cli.output import Document, Output
 from headgate.cli.words import AsJson, Channel, Subdirs
 from headgate.http.masking import mask_url
@@ -19,71 +44,6 @@ _POLL_S = 0.3
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the mirror in its channel.")]
 MaybeName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Which mirror, when the channel has several.")]
-Url = Annotated[str, typer.Argument(metavar="URL", help="An http, https or file URL of a channel.")]
-Fallbacks = Annotated[
-    list[str] | None,
-    typer.Option("--fallback", metavar="URL", help="The same channel elsewhere, for when URL fails; repeatable."),
-]
-Proxy = Annotated[
-    str | None,
-    typer.Option(
-        "--proxy",
-        metavar="URL",
-        help='http or https proxy, credentials included; "direct": none, "": as the server says, "-": read from '
-        "standard input.",
-    ),
-]
-NoProxy = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--no-proxy", metavar="HOST", help="A host, .suffix, address or CIDR block without proxy; repeatable."
-    ),
-]
-Ca = Annotated[
-    list[str] | None,
-    typer.Option("--ca", metavar="NAME", help='A CA bundle to trust for this mirror; repeatable; "": none.'),
-]
-Verify = Annotated[
-    bool | None, typer.Option("--verify/--no-verify", help="Whether certificates are checked. Leave it on.")
-]
-BearerToken = Annotated[
-    str | None,
-    typer.Option("--bearer-token", metavar="T", help='Sent to the upstream; "": none, "-": read from standard input.'),
-]
-ClientCertificate = Annotated[
-    Path | None, typer.Option("--client-certificate", metavar="FILE", exists=True, help="PEM certificate to present.")
-]
-ClientKey = Annotated[
-    Path | None, typer.Option("--client-key", metavar="FILE", exists=True, help="Its PEM key, without a passphrase.")
-]
-Retries = Annotated[int | None, typer.Option("--retries", metavar="N", help="Of requests that met a passing failure.")]
-Connections = Annotated[
-    int | None, typer.Option("--connections", metavar="N", help="Requests open at once, per process.")
-]
-Bandwidth = Annotated[
-    int | None, typer.Option("--bytes-per-second", metavar="N", help="Most bytes received per second, per process.")
-]
-
-ModeOption = Annotated[
-    str | None,
-    typer.Option("--mode", metavar="M", help="active: fetch every file; passive: when asked for; redirect: never."),
-]
-Newest = Annotated[
-    int | None, typer.Option("--newest", metavar="N", help="Passive: so many newest versions of each package ahead.")
-]
-InUse = Annotated[
-    bool | None, typer.Option("--in-use/--any-use", help="Passive: newest only of packages that a file is here of.")
-]
-Cron = Annotated[
-    str | None, typer.Option("--cron", metavar="C", help='When to sync: five fields as crontab has them; "": never.')
-]
-Timezone = Annotated[
-    str | None, typer.Option("--timezone", metavar="TZ", help="Where the hours of --cron are: Europe/Berlin.")
-]
-Jitter = Annotated[
-    int | None, typer.Option("--jitter", metavar="S", help="Start up to S seconds later; 60 unless set.")
-]
-
 COLUMNS = {
     "CHANNEL": "channel",
     "MIRROR": "mirror",
@@ -113,6 +73,12 @@ def add_mirror(
     retries: Retries = None,
     connections: Connections = None,
     bytes_per_second: Bandwidth = None,
+    s3_region: S3Region = None,
+    s3_endpoint: S3Endpoint = None,
+    has_s3_path_style: S3PathStyle = None,
+    s3_access_key: S3AccessKey = None,
+    s3_secret_key: S3SecretKey = None,
+    is_s3_unsigned: S3Unsigned = None,
     mode: ModeOption = None,
     newest: Newest = None,
     is_in_use: InUse = None,
@@ -126,14 +92,10 @@ def add_mirror(
 
     Makes a private channel of kind mirror when there is no such channel.
     """
-    network = _network(
-        proxy, no_proxy, ca, is_verifying, bearer_token, client_certificate, client_key, retries, connections,
-        bytes_per_second,
-    )  # fmt: skip
+    settings = settings_of(locals())
     body: dict[str, Any] = {"urls": [url, *(fallbacks or [])]}
     body |= {"name": name} if name else {}
     body |= {"subdirs": subdirs} if subdirs else {}
-    settings = _sections(network, mode, newest, is_in_use, cron, timezone, jitter_s)
     body |= {"settings": settings} if settings else {}
     with Output(as_json=as_json) as out, connected() as server:
         lines = [f"Channel {channel} follows {mask_url(url)}."]
@@ -171,6 +133,12 @@ def set_mirror(
     retries: Retries = None,
     connections: Connections = None,
     bytes_per_second: Bandwidth = None,
+    s3_region: S3Region = None,
+    s3_endpoint: S3Endpoint = None,
+    has_s3_path_style: S3PathStyle = None,
+    s3_access_key: S3AccessKey = None,
+    s3_secret_key: S3SecretKey = None,
+    is_s3_unsigned: S3Unsigned = None,
     mode: ModeOption = None,
     newest: Newest = None,
     is_in_use: InUse = None,
@@ -180,14 +148,10 @@ def set_mirror(
     as_json: AsJson = False,
 ) -> None:
     """Change what is given, and leave the rest."""
-    network = _network(
-        proxy, no_proxy, ca, is_verifying, bearer_token, client_certificate, client_key, retries, connections,
-        bytes_per_second,
-    )  # fmt: skip
+    settings = settings_of(locals())
     body: dict[str, Any] = {"name": new_name} if new_name else {}
     body |= {"urls": urls} if urls else {}
     body |= {"subdirs": None if subdirs == ["all"] else subdirs} if subdirs else {}
-    settings = _sections(network, mode, newest, is_in_use, cron, timezone, jitter_s)
     body |= {"settings": settings} if settings else {}
     if not body:
         raise typer.BadParameter("Say what to change.")
@@ -288,60 +252,6 @@ def wait_for(server: Server, path: str, out: Output) -> Any:
                 total=shown.get("total_items") or None,
             )
             time.sleep(_POLL_S)
-
-
-def _network(
-    proxy: str | None,
-    no_proxy: list[str] | None,
-    ca: list[str] | None,
-    is_verifying: bool | None,
-    bearer_token: str | None,
-    client_certificate: Path | None,
-    client_key: Path | None,
-    retries: int | None,
-    connections: int | None,
-    bytes_per_second: int | None,
-) -> dict[str, Any]:
-    """The network settings that the options give, as the API takes them; an empty text is null there."""
-    given = {
-        "proxy": _secret(proxy),
-        "no_proxy": no_proxy and [host for host in no_proxy if host],
-        "ca": ca and [bundle for bundle in ca if bundle],
-        "verify": is_verifying,
-        "bearer_token": _secret(bearer_token),
-        "client_certificate": client_certificate and client_certificate.read_text(encoding="ascii"),
-        "client_key": client_key and client_key.read_text(encoding="ascii"),
-        "retries": retries,
-        "connections": connections,
-        "bytes_per_second": bytes_per_second,
-    }
-    return {
-        key: value or None if isinstance(value, str) else value for key, value in given.items() if value is not None
-    }
-
-
-def _sections(
-    network: dict[str, Any],
-    mode: str | None,
-    newest: int | None,
-    is_in_use: bool | None,
-    cron: str | None,
-    timezone: str | None,
-    jitter_s: int | None,
-) -> dict[str, Any]:
-    """The settings that the options give, by section."""
-    fetch = {"mode": mode, "newest": newest, "in_use": is_in_use}
-    schedule = {"cron": cron, "timezone": timezone, "jitter_seconds": jitter_s}
-    given = {"fetch": fetch, "schedule": schedule}
-    told = {
-        section: {key: value for key, value in values.items() if value is not None} for section, values in given.items()
-    }
-    return {section: values for section, values in {"network": network, **told}.items() if values}
-
-
-def _secret(given: str | None) -> str | None:
-    """What an option says, or, for `-`, a line of standard input, which no list of processes shows."""
-    return sys.stdin.readline().strip() if given == "-" else given
 
 
 def _warn(out: Output, mirror: Document, where: str = "") -> None:

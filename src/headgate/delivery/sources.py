@@ -30,10 +30,10 @@ from headgate.db.engine import Database, insert
 from headgate.delivery.flights import Address, Flight, Flights
 from headgate.delivery.located import Located
 from headgate.http.client import Answer
-from headgate.http.masking import mask_url
 from headgate.intake.hosted import remember_blob
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
+from headgate.policy.verdicts import Outcome
 from headgate.storage.local import BlobStore
 
 
@@ -64,13 +64,16 @@ class WithPolicy:
         await self.check(wanted)
         return await self._behind.open(wanted)
 
-    async def check(self, wanted: Located) -> None:
-        """Raises Refused `policy-blocked` or `policy-held` with the reasons; for answers that carry no bytes."""
+    async def check(self, wanted: Located) -> Outcome:
+        """How it passes. Raises Refused `policy-blocked` or `policy-held` with the reasons."""
         await self._gatekeeper.refresh()
+        outcome = Outcome.ALLOW
         for channel, subdir in (*wanted.shown_by, (wanted.channel, wanted.subdir)):
             if self._gatekeeper.gate_of(channel) is not None:
                 verdict = await self._gatekeeper.verdict(channel, subdir, wanted.artifact, wanted.record)
                 refuse(channel, wanted.artifact, subdir.name, verdict)
+                outcome = max(outcome, verdict.outcome, key=lambda one: one.rank)
+        return outcome
 
 
 class FromStore:
@@ -98,21 +101,20 @@ class FromUpstream:
 
     async def open(self, wanted: Located) -> StoredFile | Flight:
         """The flight that brings it. Raises Unavailable `artifact-missing` when no upstream could."""
-        return self._flights.join(wanted, await self._addresses(wanted))
+        return self._flights.join(wanted, await self.addresses(wanted))
 
     async def elsewhere(self, wanted: Located) -> str | None:
         """Where a client may be sent for it, by a mirror that redirects; None when it has to be delivered.
 
-        That is so when the bytes are here, when the way to the mirror has a secret, or is one that only we can go.
+        That is so when the bytes are here, and when the way to the mirror is one that only we can go: `Outgoing.locate`.
         """
         if not any(_is_redirecting(source) for source in wanted.channel.sources) or self._flights.has(wanted.sha256):
             return None
         source = await self._bringing(wanted)
-        if source is None or not _is_redirecting(source) or source.sealed is not None:
+        if source is None or not _is_redirecting(source):
             return None
-        found = await self._addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
-        url = found[0].url
-        return url if url.startswith(("http://", "https://")) and mask_url(url) == url else None
+        found = await self.addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
+        return await found[0].outgoing.locate(found[0].url)
 
     async def _bringing(self, wanted: Located) -> Source | None:
         """The first mirror that lists these bytes under this name."""
@@ -134,7 +136,7 @@ class FromUpstream:
         Unlike everything else these are not verified: the client asked for a part, and a part has no digest.
         """
         headers = {"Range": f"bytes={start}-{end - 1}"}
-        first = (await self._addresses(wanted))[0]
+        first = (await self.addresses(wanted))[0]
         async with contextlib.AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
@@ -147,7 +149,8 @@ class FromUpstream:
                 return None
             return _pieces(answer, stack.pop_all())
 
-    async def _addresses(self, wanted: Located) -> list[Address]:
+    async def addresses(self, wanted: Located) -> list[Address]:
+        """Where the file may be had, the best first. Raises Unavailable `artifact-missing`."""
         columns = tables.source_subdir.c
         sources = {one.id: one for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM}
         async with self._database.read() as connection:

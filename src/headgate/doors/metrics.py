@@ -54,6 +54,7 @@ class Tally:
 
 REFUSALS = Tally(Counter("headgate_refused_downloads_total", "Downloads that a policy refused, by code.", ["code"]))
 REQUESTS = Tally(_REQUESTS)
+UNLOGGED = Counter("headgate_access_log_dropped_total", "Requests that the access log had no room for.")
 ARTIFACTS = Tally(_ARTIFACTS)
 SIGN_IN_FAILURES = Tally(_SIGN_INS)
 

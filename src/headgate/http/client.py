@@ -29,10 +29,11 @@ from headgate.http.failures import (
 )
 from headgate.http.files import open_file
 from headgate.http.masking import mask_url
-from headgate.http.network import Network
+from headgate.http.network import Network, obstacle
 from headgate.http.peer import find_issuer
 from headgate.http.redirects import ANY_HOST, Hop, check_hop, first_hop, next_hop, with_credentials_of
 from headgate.http.retries import PASSING_CODES, PASSING_STATUSES, backoff_s, pause_s
+from headgate.http.s3 import Signer, without_signature
 from headgate.kernel.errors import Refused, Unavailable
 
 __all__ = ["Answer", "Outgoing", "mask_url"]
@@ -74,6 +75,7 @@ class Outgoing:
     ) -> None:
         self.network = network or Network()
         self._file_roots = tuple(file_roots)
+        self._signer = None if self.network.s3 is None else Signer(self.network.s3)
         self._slots = asyncio.Semaphore(self.network.connections)
         self._bandwidth = Bandwidth(self.network.bytes_per_second) if self.network.bytes_per_second else None
         self._user_agent = user_agent or default_user_agent()
@@ -137,6 +139,15 @@ class Outgoing:
         hop = await self._told(url, _NO_HEADERS, told_by)
         await check_hop(hop, told_by, self._is_proxied)
         return str(hop.url if _is_file(told_by) else with_credentials_of(hop.url, told_by))
+
+    async def locate(self, url: str) -> str | None:
+        """Where somebody else may fetch a URL of ours, for the next minutes at least; None when only we can.
+
+        It holds no secret: of credentials for S3, a signature for this one object. Raises Unavailable `s3-credentials`.
+        """
+        if obstacle(self.network, url) is not None:
+            return None
+        return url if self._signer is None else str(await self._signer.sign("GET", first_hop(url, _NO_HEADERS).url))
 
     @asynccontextmanager
     async def _used(self) -> AsyncIterator[None]:
@@ -202,12 +213,13 @@ class Outgoing:
     async def _request(self, hop: Hop, method: str, body: bytes | None) -> aiohttp.ClientResponse:
         proxy = self.network.proxies.find(hop.url)
         where = f"{hop.url.host}:{hop.url.port}"
+        url = hop.url if self._signer is None else await self._signer.sign(method, hop.url)
         self._breakers.enter(where)
         try:
             # The whole head has to arrive in time; aiohttp alone would wait anew after each byte of it.
             async with asyncio.timeout(self.network.connect_timeout_s + self.network.stall_timeout_s):
                 response = await self._session(Nearness.ANY if proxy else hop.limit).request(
-                    method, hop.url, headers=hop.headers, data=body, proxy=proxy, allow_redirects=False
+                    method, url, headers=hop.headers, data=body, proxy=proxy, allow_redirects=False
                 )
         except TRANSPORT_ERRORS as error:
             failure = await self._explain(hop, proxy, error)
@@ -252,7 +264,7 @@ class Outgoing:
         return self._sessions[limit]
 
     def _answer(self, response: aiohttp.ClientResponse) -> Answer:
-        shown = mask_url(str(response.url))
+        shown = mask_url(str(without_signature(response.url)))
         has_body = response.method != "HEAD" and response.status not in {204, 304}
 
         async def pieces(size: int) -> AsyncGenerator[bytes, None]:

@@ -13,6 +13,7 @@ from yarl import URL
 from headgate.http.certificates import check_client_certificate
 from headgate.http.masking import HIDDEN, mask_url
 from headgate.http.proxies import Proxies
+from headgate.http.s3 import DEFAULT_REGION, S3Access, check_s3, find_bucket, find_url, is_s3
 from headgate.kernel.errors import Invalid
 
 DIRECT: Final = "direct"
@@ -50,6 +51,18 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Requests open at once, per process."""
     bytes_per_second: Annotated[int, msgspec.Meta(ge=1024)] | None = None
     """Most bytes received per second, per process."""
+    s3_region: str | None = None
+    """Where an `s3://` bucket is; us-east-1 unless set."""
+    s3_endpoint: str | None = None
+    """The URL of an S3 service that is not AWS."""
+    s3_path_style: bool | None = None
+    """Whether the bucket stands in the path; None: at an endpoint of one's own, not at AWS."""
+    s3_access_key: str | None = None
+    """What signs, with `s3_secret_key`; without both the environment or the instance's role does."""
+    s3_secret_key: str | None = None
+    """Secret."""
+    s3_unsigned: bool = False
+    """The bucket is public: requests bear no signature."""
 
     def warnings(self) -> list[str]:
         """What is dangerous about them, in sentences."""
@@ -72,6 +85,8 @@ class Network:
     retries: int = 0
     connections: int = 100
     bytes_per_second: int | None = None
+    s3: S3Access | None = None
+    """The buckets of a mirror, and who signs."""
     owner: int = 0
     """The mirror whose own limits these are; 0: they are shared."""
 
@@ -106,11 +121,43 @@ def _proxies(own: Proxies, settings: NetworkSettings) -> Proxies:
     return Proxies(settings.proxy, settings.proxy, own.no_proxy if settings.no_proxy is None else settings.no_proxy)
 
 
+def resolve_urls(network: Network, urls: Sequence[str], settings: NetworkSettings) -> tuple[Network, tuple[str, ...]]:
+    """The ordinary URL of each, and the network that also signs for those that are `s3://`."""
+    region = settings.s3_region or DEFAULT_REGION
+    buckets = {
+        url: find_bucket(url, region, settings.s3_endpoint, has_path_style=settings.s3_path_style)
+        for url in urls
+        if is_s3(url)
+    }
+    if not buckets:
+        return network, tuple(urls)
+    access = S3Access(
+        tuple(buckets.values()), region, settings.s3_access_key, settings.s3_secret_key, settings.s3_unsigned
+    )
+    return replace(network, s3=access), tuple(find_url(url, buckets[url]) if url in buckets else url for url in urls)
+
+
+def obstacle(network: Network, url: str) -> str | None:
+    """Why a client cannot be sent to an ordinary URL that we reach through `network`; None when it can."""
+    if not url.startswith(("http://", "https://")):
+        return "it is a folder of this server"
+    if network.proxies.find(URL(url)) is not None:
+        return "it is reached through a proxy"
+    if network.authorities or not network.is_verifying:
+        return "its certificate is trusted here by a setting, and perhaps by no client"
+    if network.client_certificate is not None:
+        return "it asks for our client certificate"
+    if network.bearer_token is not None or mask_url(url) != url:
+        return "it asks for our credentials"
+    return None
+
+
 def check_network(settings: NetworkSettings) -> None:
-    """Raises Invalid `proxy-invalid` or `certificate-invalid`."""
+    """Raises Invalid `proxy-invalid`, `certificate-invalid` or `s3-invalid`."""
     if settings.proxy is not None:
         check_proxy(settings.proxy)
     check_client_certificate(settings.client_certificate, settings.client_key)
+    check_s3(settings.s3_region, settings.s3_endpoint, settings.s3_access_key, settings.s3_secret_key)
 
 
 def check_proxy(proxy: str) -> None:
@@ -130,7 +177,7 @@ def check_proxy(proxy: str) -> None:
         )
 
 
-SECRETS: Final = ("proxy", "client_key", "bearer_token")
+SECRETS: Final = ("proxy", "client_key", "bearer_token", "s3_secret_key")
 
 
 def conceal(settings: NetworkSettings) -> tuple[NetworkSettings, dict[str, str]]:

@@ -19,6 +19,7 @@ from headgate.channels.routes import Route, Routes
 from headgate.conda.names import Subdir
 from headgate.conda.shards import MAX_INDEX_BYTES, decode_index, decode_shard
 from headgate.http.client import Answer, Outgoing, mask_url
+from headgate.http.s3 import explain
 from headgate.intake.upstream import resolve_base
 from headgate.kernel.errors import HeadgateError, Unavailable
 
@@ -35,6 +36,7 @@ _STEP_OF: Final = {
     "upstream-untrusted": "tls",
     "upstream-unreachable": "connection",
     "file-root": "connection",
+    "s3-credentials": "credentials",
 }
 
 
@@ -83,13 +85,14 @@ async def try_mirror(routes: Routes, source: Source) -> list[Trial]:
     route = routes.fresh(source)
     subdir = Subdir("noarch") if not source.subdirs or "noarch" in source.subdirs else source.subdirs[0]
     try:
-        return [await _try_url(route, url, subdir) for url in route.urls]
+        return [
+            await _try_url(route, Trial(shown), url, subdir) for shown, url in zip(source.urls, route.urls, strict=True)
+        ]
     finally:
         await route.outgoing.close()
 
 
-async def _try_url(route: Route, url: str, subdir: Subdir) -> Trial:
-    trial = Trial(mask_url(url))
+async def _try_url(route: Route, trial: Trial, url: str, subdir: Subdir) -> Trial:
     root = f"{url.rstrip('/')}/{subdir}/"
     try:
         await _resolve(trial, route.outgoing, url)
@@ -125,6 +128,7 @@ async def _resolve(trial: Trial, outgoing: Outgoing, url: str) -> None:
 async def _index(trial: Trial, outgoing: Outgoing, root: str) -> tuple[str, bytes]:
     """The name of the first index file that is there, and its first bytes; a shard index whole."""
     statuses: list[int] = []
+    told: str | None = None
     for name in _INDEXES:
         try:
             async with outgoing.open(root + name) as answer:
@@ -132,15 +136,29 @@ async def _index(trial: Trial, outgoing: Outgoing, root: str) -> tuple[str, byte
                     _note_arrival(trial, outgoing, root)
                 statuses.append(answer.status)
                 if answer.status == 200:
-                    trial.note("credentials", f"{mask_url(root)} lets us in.")
+                    trial.note("credentials", f"{mask_url(root)} lets us in.{_signed(outgoing, root)}")
                     body = await answer.read(MAX_INDEX_BYTES) if name == _INDEXES[0] else await _first_bytes(answer)
                     trial.note("repodata", f"{name} is there.")
                     return name, body
+                told = await _meaning(outgoing, root, answer) or told
                 if answer.status == 401:
                     break
         except HeadgateError as error:
             raise _Failed(_STEP_OF.get(error.code, "repodata"), error.message) from error
-    raise _refusal(root, statuses)
+    raise _refusal(root, statuses, told)
+
+
+def _signed(outgoing: Outgoing, root: str) -> str:
+    s3 = outgoing.network.s3
+    return "" if s3 is None or s3.bucket_of(URL(root)) is None else f" {s3.shown}"
+
+
+async def _meaning(outgoing: Outgoing, root: str, answer: Answer) -> str | None:
+    """What S3 says of a refusal; that a key is absent is none."""
+    s3 = outgoing.network.s3
+    if s3 is None or s3.bucket_of(URL(root)) is None:
+        return None
+    return explain(await _first_bytes(answer))
 
 
 def _note_arrival(trial: Trial, outgoing: Outgoing, root: str) -> None:
@@ -156,8 +174,10 @@ def _note_arrival(trial: Trial, outgoing: Outgoing, root: str) -> None:
         trial.note("tls", f"Its certificate {checked}.")
 
 
-def _refusal(root: str, statuses: list[int]) -> _Failed:
+def _refusal(root: str, statuses: list[int], told: str | None) -> _Failed:
     shown = mask_url(root)
+    if told is not None:
+        return _Failed("credentials", f"{shown} answered {statuses[-1]}: {told}")
     if {401, 403} & set(statuses):
         status = 401 if 401 in statuses else 403
         return _Failed(

@@ -11,6 +11,7 @@ from headgate.channels.routes import Routes
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
+from headgate.jobs.records import RecordKeeper
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
 
@@ -39,3 +40,4 @@ class WorkerParts:
     feeds: FeedService
     keeper: AdvisoryKeeper
     airgap: AirgapParts
+    records: RecordKeeper

@@ -4,6 +4,7 @@ DATA/
 ├── headgate.toml                settings
 ├── headgate.db                  SQLite: channels, shards, tokens, audit (unless a PostgreSQL is set)
 ├── jobs.db                      SQLite: durable workflows (likewise)
+├── access.db                    SQLite: the access log (likewise)
 ├── secret.key                   what token digests are keyed with; mode 0600
 ├── blobs/ab/abcdef…             bytes by sha256: package files and rendered documents
 ├── incoming/<random>.part       uploads and documents being written, locked; swept when a process starts
@@ -28,6 +29,7 @@ class DataFolder:
         self.settings = root / "headgate.toml"
         self.database = root / "headgate.db"
         self.jobs = root / "jobs.db"
+        self.access_log = root / "access.db"
         self.secret = root / "secret.key"
         self.blobs = root / "blobs"
         self.incoming = root / "incoming"

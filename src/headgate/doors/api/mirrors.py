@@ -22,6 +22,7 @@ from headgate.doors.api.models_mirrors import (
 )
 from headgate.doors.api.models_network import RestingAnswer, TrialAnswer, TrialsAnswer
 from headgate.doors.api.paging import Listing
+from headgate.doors.api.services import ApiServices
 from headgate.intake.status import MirrorStatus, mirror_status, require_mirror
 from headgate.intake.trial import try_mirror
 
@@ -29,9 +30,9 @@ router = APIRouter(tags=["mirrors"], route_class=IdempotentRoute)
 
 
 @router.get("/channels/{channel:path}/mirrors")
-async def list_mirrors(visit: Mirroring) -> Listing[MirrorAnswer]:
+async def list_mirrors(visit: Mirroring, services: Services) -> Listing[MirrorAnswer]:
     """The mirrors of a channel, the most important first; none for channels of other kinds."""
-    found = [_shown(source) for source in visit.channel.sources if source.kind is SourceKind.UPSTREAM]
+    found = [_shown(services, source) for source in visit.channel.sources if source.kind is SourceKind.UPSTREAM]
     return Listing(items=found, next=None)
 
 
@@ -43,9 +44,9 @@ async def add_mirror(body: MirrorBody, visit: Mirroring, services: Services) -> 
 
 
 @router.get("/channels/{channel:path}/mirrors/{name}")
-async def show_mirror(name: str, visit: Mirroring) -> MirrorAnswer:
+async def show_mirror(name: str, visit: Mirroring, services: Services) -> MirrorAnswer:
     """One mirror."""
-    return _shown(find_mirror(visit.channel, name))
+    return _shown(services, find_mirror(visit.channel, name))
 
 
 @router.put("/channels/{channel:path}/mirrors/{name}")
@@ -76,7 +77,7 @@ async def test_mirror(name: str, visit: Mirroring, services: Services) -> Trials
         channel=visit.channel.name,
         mirror=name,
         is_good=any(trial.is_good for trial in trials),
-        warnings=source.settings.warnings(),
+        warnings=services.routes.warnings(source),
         trials=[TrialAnswer.model_validate(trial) for trial in trials],
     )
 
@@ -115,11 +116,11 @@ async def _change(visit: Mirroring, services: Services, name: str, given: dict[s
 
 async def _now(visit: Mirroring, services: Services, name: str) -> MirrorAnswer:
     await services.snapshots.reload()
-    return _shown(find_mirror(services.catalog.get(visit.channel.name), name))
+    return _shown(services, find_mirror(services.catalog.get(visit.channel.name), name))
 
 
-def _shown(source: Source) -> MirrorAnswer:
-    return MirrorAnswer.model_validate(source.as_json() | {"warnings": source.settings.warnings()})
+def _shown(services: ApiServices, source: Source) -> MirrorAnswer:
+    return MirrorAnswer.model_validate(source.as_json() | {"warnings": services.routes.warnings(source)})
 
 
 def _standing(mirror: MirrorStatus, services: Services) -> MirrorStatusAnswer:
@@ -128,7 +129,7 @@ def _standing(mirror: MirrorStatus, services: Services) -> MirrorStatusAnswer:
         name=source.name or "",
         urls=list(source.urls),
         subdirs=None if source.subdirs is None else list(source.subdirs),
-        warnings=source.settings.warnings(),
+        warnings=services.routes.warnings(source),
         resting=[RestingAnswer.model_validate(one) for one in services.routes.resting(source)],
         status=[
             MirrorSubdirAnswer(

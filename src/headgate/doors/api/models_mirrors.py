@@ -45,6 +45,14 @@ class NetworkBody(BaseModel):
     retries: int | None = Field(default=None, ge=0, le=10, description="Of a request that met a passing failure.")
     connections: int | None = Field(default=None, ge=1, le=1000, description="Requests open at once, per process.")
     bytes_per_second: int | None = Field(default=None, ge=1024, le=1 << 40, description="Received, per process.")
+    s3_region: Text | None = Field(default=None, description="Of an s3:// bucket; us-east-1 unless set.")
+    s3_endpoint: Text | None = Field(default=None, description="URL of an S3 service that is not AWS.")
+    s3_path_style: StrictBool | None = Field(
+        default=None, description="Whether the bucket stands in the path; unless set: at an endpoint of one's own."
+    )
+    s3_access_key: Text | None = Field(default=None, description="null: what the environment or instance role gives.")
+    s3_secret_key: Text | None = Field(default=None, description="Belongs to s3_access_key.")
+    s3_unsigned: StrictBool | None = Field(default=None, description="The bucket is public: nothing is signed.")
 
 
 class ScheduleBody(BaseModel):
@@ -124,7 +132,7 @@ class MirrorChange(BaseModel):
         default=None,
         min_length=1,
         max_length=20,
-        description="http, https or file URLs of one channel, tried in order.",
+        description="http, https, s3 or file URLs of one channel, tried in order.",
     )
     subdirs: list[Text] | None = Field(
         default=None, max_length=100, description="The subdirs to follow; null: every one that clients ask for."

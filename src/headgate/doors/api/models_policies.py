@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from headgate.doors.api.models import Name, Text
 from headgate.policy.exemptions import ExemptionKind
 from headgate.policy.model import Mode
+from headgate.policy.proofs import ProofState
 from headgate.policy.verdicts import Outcome
 
 PolicyPath = Annotated[str, Path(max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$", examples=["no-known-cves"])]
@@ -45,6 +46,14 @@ _REASON: dict[str, Any] = {
     "fact": "It is new: in the index since 2026-03-01 09:00 UTC.",
     "remedy": "It passes at 2026-03-08 09:00 UTC.",
 }
+_ABSENT: dict[str, Any] = {"state": "absent", "reason": "", "publishers": [], "issuers": [], "channels": []}
+_PROOF: dict[str, Any] = {
+    "state": "verified",
+    "reason": "",
+    "publishers": ["https://github.com/acme/demo/.github/workflows/build.yaml@refs/heads/main"],
+    "issuers": ["https://token.actions.githubusercontent.com"],
+    "channels": ["https://conda.example/demo"],
+}
 _EXPLANATION: dict[str, Any] = {
     "channel": "conda-forge",
     "subdir": "noarch",
@@ -53,6 +62,8 @@ _EXPLANATION: dict[str, Any] = {
     "is_passing": False,
     "reasons": [_REASON],
     "valid_until": "2026-03-08T09:00:00Z",
+    "signature": _ABSENT,
+    "attestation": _PROOF,
 }
 
 
@@ -133,6 +144,18 @@ class ReasonAnswer(BaseModel):
     remedy: str
 
 
+class ProofAnswer(BaseModel):
+    """What a check of a signature or attestation came to."""
+
+    model_config = _shown(_PROOF)
+
+    state: ProofState
+    reason: str = Field(description="Why it is not good, or was not checked.")
+    publishers: list[str] = Field(description="Identities, or of signatures public keys, that vouch for it.")
+    issuers: list[str] = Field(description="Who knows these identities.")
+    channels: list[str] = Field(description="The channels that it was attested for.")
+
+
 class ExplanationAnswer(BaseModel):
     """What the gate says of one file."""
 
@@ -145,6 +168,8 @@ class ExplanationAnswer(BaseModel):
     is_passing: bool
     reasons: list[ReasonAnswer]
     valid_until: datetime | None = Field(description="When time alone may change a verdict on this package.")
+    signature: ProofAnswer = Field(description="Of its record (conda content trust).")
+    attestation: ProofAnswer = Field(description="Of its bytes (CEP 27).")
 
 
 class SimulationBody(BaseModel):

@@ -18,14 +18,16 @@ from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, Privacy, SubdirState
 from headgate.channels.notices import read_notices
-from headgate.channels.service import ChannelService
+from headgate.channels.patching import PatchService
 from headgate.channels.shards import ShardCache
 from headgate.conda.names import Sha256, Subdir
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.delivery.sidecars import Sidecars
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
+from headgate.doors.conda.visits import Visit
 from headgate.doors.credentials import SignIn
 from headgate.doors.http import Head, Scope, Send, Validators, header, public_url, send_bytes, send_file
 from headgate.doors.pages import HTML, PAGE_HEADERS
@@ -52,43 +54,48 @@ class CondaDoor:
     shards: ShardCache
     store: BlobStore
     gatekeeper: Gatekeeper
-    channels: ChannelService
+    patches: PatchService
     freshness: Freshness
     artifacts: ArtifactDoor
+    sidecars: Sidecars
     index_max_age_s: int
     public_url: str | None
 
-    async def answer(self, scope: Scope, send: Send) -> None:
-        """Answer one request. Raises HeadgateError for everything that is not an answer."""
+    async def answer(self, scope: Scope, send: Send, visit: Visit) -> None:
+        """Answer one request, and say in `visit` what it was. Raises HeadgateError for all that is not an answer."""
         if scope["method"] not in _READING:
             raise Refused("method-not-allowed", "Channels are read with GET and HEAD; upload through /api/v1.")
-        path = parse_path(scope["raw_path"])
+        path = visit.path = parse_path(scope["raw_path"])
         if not self.snapshots.is_current():
             await self.snapshots.refresh()
         if path.document == "notices.json":
             await self._send_notices(scope, send, path)
             return
-        channel = await self._open(scope, path)
+        channel = await self._open(scope, path, visit)
         if path.subdir is not None:
-            await self._answer_subdir(scope, send, channel, path.subdir, path)
+            await self._answer_subdir(scope, send, channel, path.subdir, visit)
         elif path.is_listing:
             await self._send_listing(scope, send, channel)
         else:
             await self._send_document(scope, send, channel, CHANNEL_WIDE, path.document or "")
 
-    async def _answer_subdir(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, path: CondaPath) -> None:
+    async def _answer_subdir(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, visit: Visit) -> None:
+        path = visit.path
+        assert path is not None
         if self.freshness.is_first(channel, subdir):
             channel = await self.freshness.first_sync(channel, subdir)
-        if path.artifact is not None:
-            await self.artifacts.send(scope, send, channel, subdir, path.artifact)
+        if path.artifact is not None and path.sidecar is not None:
+            await self._send_sidecar(scope, send, channel, subdir, path)
+        elif path.artifact is not None:
+            await self.artifacts.send(scope, send, channel, subdir, visit)
         elif path.shard is not None:
             await self._send_shard(scope, send, channel, subdir, path.shard)
         else:
             self.freshness.notice(channel, subdir)
             await self._send_index(scope, send, channel, subdir, path.document or "")
 
-    async def _open(self, scope: Scope, path: CondaPath) -> Channel:
-        principal = await self.sign_in.principal(scope, path.token)
+    async def _open(self, scope: Scope, path: CondaPath, visit: Visit) -> Channel:
+        principal = visit.principal = await self.sign_in.principal(scope, path.token)
         channel = self.catalog.find(path.channel)
         privacy = Privacy.PRIVATE if channel is None else channel.privacy
         decision = _decide(principal, path, privacy)
@@ -103,7 +110,7 @@ class CondaDoor:
         if name == SHARD_INDEX:
             await self._send_shard_index(scope, send, channel, channel.subdirs[subdir])
         elif name == "patch_instructions.json":
-            body = await self.channels.get_patch(channel, subdir)
+            body = await self.patches.read(channel, subdir)
             await self._send_small(scope, send, channel, _CONTENT_TYPES["json"], body)
         else:
             await self._send_document(scope, send, channel, subdir, name)
@@ -138,6 +145,15 @@ class CondaDoor:
             self._index_cache_control(channel),
         )
         await send_file(scope, send, head, self.store.path(document.sha256))
+
+    async def _send_sidecar(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, path: CondaPath) -> None:
+        assert path.artifact is not None
+        digest, body = await self.sidecars.find(
+            channel, subdir, path.artifact, Sha256(path.sidecar) if path.sidecar else None
+        )
+        caching = _shared(channel, "no-cache")
+        head = Head(_CONTENT_TYPES["json"], len(body), Validators(f'"{digest}"'), caching)
+        await send_bytes(scope, send, head, body)
 
     async def _send_notices(self, scope: Scope, send: Send, path: CondaPath) -> None:
         """conda asks without credentials and wants no error: who may not read a channel hears nothing of it."""

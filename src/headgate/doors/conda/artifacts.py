@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from headgate.channels.model import Channel
-from headgate.conda.names import ArtifactName, Subdir
+from headgate.conda.names import Subdir
 from headgate.delivery.flights import Flight
 from headgate.delivery.located import Located, Locator
 from headgate.delivery.sources import FromUpstream, StoredFile, WithPolicy
+from headgate.doors.conda.visits import Visit
 from headgate.doors.http import (
     Head,
     Scope,
@@ -41,11 +42,14 @@ class ArtifactDoor:
     upstream: FromUpstream
     x_accel_prefix: str | None
 
-    async def send(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, artifact: ArtifactName) -> None:
-        """Answer GET or HEAD of a package file. Raises NotFound, Refused, Unavailable."""
+    async def send(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, visit: Visit) -> None:
+        """Answer GET or HEAD of the package file that `visit` asks for. Raises NotFound, Refused, Unavailable."""
+        assert visit.path is not None
+        assert visit.path.artifact is not None
         try:
-            wanted = await self.locator.locate(channel, subdir, artifact)
-            await self.delivery.check(wanted)
+            wanted = await self.locator.locate(channel, subdir, visit.path.artifact)
+            visit.sha256 = wanted.sha256
+            visit.verdict = await self.delivery.check(wanted)
         except Refused as error:
             REFUSALS.count(error.code)
             raise
@@ -63,6 +67,7 @@ class ArtifactDoor:
         if isinstance(body, StoredFile):
             ARTIFACTS.count("store")
             await self._send_stored(scope, send, wanted, body)
+            visit.sent_elsewhere_bytes = 0 if self.x_accel_prefix is None else body.size_bytes
             return
         ARTIFACTS.count("upstream")
         with body.in_use():

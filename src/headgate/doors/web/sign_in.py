@@ -4,13 +4,14 @@ from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from headgate.access.authenticate import BadCredentials
 from headgate.access.lockout import SignInLocked
-from headgate.access.sessions import Beginning
-from headgate.doors.credentials import require_own_password
 from headgate.doors.problems import status_of
+from headgate.doors.web.password import password_form
 from headgate.doors.web.visits import (
+    beginning_of,
     end_session,
     find_visitor,
     go,
@@ -22,7 +23,6 @@ from headgate.doors.web.visits import (
     read_form,
     services_of,
 )
-from headgate.kernel.errors import Refused
 
 
 async def show_sign_in(request: Request) -> Response:
@@ -49,13 +49,14 @@ async def sign_in(request: Request) -> Response:
         return await _form(request, path, name, "Give a name and a password.", 422)
     try:
         principal = await services.sign_in.password(request.scope, name, password)
-        require_own_password(principal)
     except SignInLocked as error:
         answer = await _form(request, path, name, error.message, status_of(error))
         answer.headers["retry-after"] = str(error.retry_after_s)
         return answer
-    except (BadCredentials, Refused) as error:
+    except BadCredentials as error:
         return await _form(request, path, name, error.message, 403)
+    if principal.must_change_password:
+        return password_form(path, name, "This password was chosen by somebody else. Choose one of your own.", 403)
     return await let_in(request, principal.name, beginning_of(request), path)
 
 
@@ -75,14 +76,14 @@ async def sign_out(request: Request) -> Response:
     return answer
 
 
-def beginning_of(request: Request) -> Beginning:
-    """From where and with what somebody signs in, with a password."""
-    return Beginning(
-        services_of(request).sign_in.proxies.address_of(request.scope), request.headers.get("user-agent", "")
-    )
-
-
 async def _form(request: Request, path: str, name: str = "", wrong: str | None = None, status: int = 200) -> Response:
     host = urlsplit(own_url(request, "")).netloc
     providers = await services_of(request).oidc.providers.list_names()
     return page("sign_in.html", status, host=host, providers=providers, next=path, name=name, wrong=wrong)
+
+
+ROUTES = [
+    Route("/sign-in", show_sign_in),
+    Route("/sign-in", sign_in, methods=["POST"]),
+    Route("/sign-out", sign_out, methods=["POST"]),
+]

@@ -1,0 +1,49 @@
+"""The services of this room, put together over the databases."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headgate.audit.access_log import AccessLog
+from headgate.audit.access_store import AccessStore
+from headgate.audit.access_tables import SCHEMA
+from headgate.audit.downloads import DownloadCounts
+from headgate.audit.masking import Kind, Masking
+from headgate.audit.signing import Signer
+from headgate.audit.trail import AuditTrail
+from headgate.db.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRoom:
+    """What a web worker records, and what it knows of what was recorded."""
+
+    store: AccessStore
+    log: AccessLog
+    downloads: DownloadCounts
+    trail: AuditTrail
+    signer: Signer
+
+    async def start(self) -> None:
+        """Make what is missing, and begin to write."""
+        await self.store.open()
+        self.log.start()
+
+    async def close(self) -> None:
+        """Write what is left."""
+        await self.log.close()
+        await self.store.close()
+
+
+def open_store(database: Database, file: Path) -> AccessStore:
+    """The access log: in a file of its own on SQLite, in a schema of its own on PostgreSQL."""
+    return AccessStore(Database(f"sqlite+aiosqlite:///{file}") if database.is_sqlite else database.in_schema(SCHEMA))
+
+
+def open_room(
+    database: Database, store: AccessStore, masking: Masking, kinds: frozenset[Kind], dropped: Callable[[int], None]
+) -> AuditRoom:
+    """The services over this log, and over the events in the database."""
+    signer = Signer(masking.secret)
+    log = AccessLog(store, masking, kinds, dropped)
+    return AuditRoom(store, log, DownloadCounts(store), AuditTrail(database, signer), signer)
