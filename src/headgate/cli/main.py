@@ -15,6 +15,7 @@ from headgate.cli import (
     exemption,
     grant,
     group,
+    incident,
     init,
     job,
     ldap,
@@ -25,6 +26,7 @@ from headgate.cli import (
     patch,
     policy,
     promote,
+    request,
     role,
     search,
     serve,
@@ -82,6 +84,7 @@ app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.command("search")(search.search)
 app.add_typer(exemption.app, name="exemption")
+app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
@@ -98,3 +101,4 @@ app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)
 app.add_typer(promote.app, name="promotion")
+app.add_typer(request.app, name="request")

@@ -18,6 +18,7 @@ from headgate.doors.api import (
     filters,
     grants,
     groups,
+    incidents,
     jobs,
     keys,
     ldap,
@@ -30,6 +31,7 @@ from headgate.doors.api import (
     patches,
     policies,
     promotions,
+    requests,
     revisions,
     roles,
     search,
@@ -96,11 +98,25 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (why, bundles, uploads, revisions, patches, life, artifacts, filters, mirrors, advisories, channels):
+    for room in (
+        requests,
+        why,
+        bundles,
+        uploads,
+        revisions,
+        patches,
+        life,
+        artifacts,
+        filters,
+        mirrors,
+        advisories,
+        channels,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         policies,
         exemptions,
+        incidents,
         users,
         groups,
         roles,
