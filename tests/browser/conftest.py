@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -33,6 +34,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server that the tests of a module share: each makes its own channels and users."""
     with LiveServer(tmp_path_factory.mktemp("pages") / "data") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def api(live: LiveServer) -> Iterator[httpx.Client]:
+    """The API of that server, as the administrator: for what a test needs before it looks at a page."""
+    headers = {"authorization": f"Bearer {live.token}"}
+    with httpx.Client(base_url=f"{live.url}/api/v1", headers=headers, timeout=30) as client:
+        yield client
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 """Search over the channels that somebody may read: names, summaries, files, digests, advisories; and what policy hides."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -12,6 +12,7 @@ from headgate.advisories.book import AdvisoryBook
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel
 from headgate.channels.search_cards import HEAD_BYTES
+from headgate.channels.search_found import Found, FoundAdvisory, FoundFile, FoundPackage, Hidden, Place
 from headgate.channels.search_query import Query
 from headgate.channels.search_shelves import Card, Shelf, Shelves
 from headgate.channels.shards import ShardCache
@@ -27,71 +28,6 @@ Held = dict[tuple[int, str], dict[str, int]]
 """(channel, name) -> policy/rule -> how many files are held back."""
 _MOST_FILES = 20
 _MOST_CANDIDATES = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A name in a channel. `held`: rule -> how many of its files policy holds back there."""
-
-    channel: str
-    version: str
-    files: int
-    newest_at: datetime | None
-    licences: tuple[str, ...]
-    subdirs: tuple[str, ...]
-    held: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPackage:
-    """A name, with what the first channel says of it and where it is; `fit` 0 is the name itself."""
-
-    name: str
-    fit: int
-    summary: str
-    places: tuple[Place, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """A file, by its name or its digest."""
-
-    channel: str
-    subdir: str
-    filename: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundAdvisory:
-    """An advisory, and the names here that it touches."""
-
-    id: str
-    aliases: tuple[str, ...]
-    cvss: float | None
-    severity: str | None
-    is_known_exploited: bool
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """A name of which policy lets nothing, or not everything, into a channel: rule -> how many files."""
-
-    channel: str
-    name: str
-    held: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What was found. `total` counts the packages; those shown are at most MOST."""
-
-    packages: Sequence[FoundPackage] = ()
-    files: Sequence[FoundFile] = ()
-    advisories: Sequence[FoundAdvisory] = ()
-    hidden: Sequence[Hidden] = ()
-    total: int = 0
 
 
 class SearchService:
@@ -136,6 +72,11 @@ class SearchService:
         """(name, channel) of the names that fit best, for whoever is typing."""
         found = await self.search(Query(text=text, words=(text.lower(),)), readable, most=most)
         return [(one.name, one.places[0].channel) for one in found.packages]
+
+    async def list_channels(self, readable: Sequence[Channel], name: str) -> list[Channel]:
+        """Those of the channels that have the name."""
+        shelves = await self._shelves.of(readable)
+        return [one for one in readable if shelves[one.id].has(name)]
 
     async def list_dependents(self, channel: Channel, name: str, most: int = 100) -> list[str]:
         """Names in the channel whose newest files depend on the name."""
@@ -344,7 +285,7 @@ def _licence_look(wanted: str) -> Callable[[Card], bool]:
 
 
 def _blocked(wanted: str, channel: Channel, shelf: Shelf, held: Held) -> set[str]:
-    own = {name: rules for (number, name), rules in held.items() if number == channel.id}
+    own = {name: rules for (number, name), rules in held.items() if number == channel.id and shelf.has(name)}
     if wanted == "no":
         return set(shelf.names) - own.keys()
     return {name for name, rules in own.items() if wanted == "yes" or wanted in {rule.lower() for rule in rules}}
@@ -382,7 +323,12 @@ def _hidden(
     """The words themselves where nothing of them is shown, and what of the names shown is held back."""
     names = {one.id: one.name for one in channels}
     wanted = shown | set(query.words)
-    return [Hidden(names[channel], name, sums) for (channel, name), sums in sorted(held.items()) if name in wanted]
+    found = (
+        Hidden(names[channel], name, sums)
+        for (channel, name), sums in sorted(held.items())
+        if name in wanted or query.blocked is not None
+    )
+    return list(islice(found, MOST))
 
 
 def _heads(word: str, shelf: Shelf) -> list[str]:
