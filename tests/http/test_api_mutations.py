@@ -35,12 +35,15 @@ CHANGES: dict[str, tuple[str, object]] = {
     "POST /promotions/preview": ("POST /promotions/preview", WISH),
     "POST /promotions/{id}/undo": ("POST /promotions/{promotion}/undo", None),
     "POST /tokens": ("POST /tokens", {"name": "new"}),
+    "POST /pipelines": ("POST /pipelines", {"name": "new", "stages": ["outer/world", "team"]}),
+    "PUT /channels/{channel}/packages/{package}/note": ("PUT /channels/team/packages/demo/note", {"text": "ask us"}),
 }
 # These only look, though they are POSTs.
 LOOKS = {
     "POST /api/osv/v1/query",
     "POST /api/osv/v1/querybatch",
     "POST /channels/{channel}/mirrors/{name}/filters/dry-run",
+    "POST /channels/{channel}/batches/preview",
     "POST /channels/{channel}/mirrors/{name}/test",
     "POST /channels/{channel}/patches/{subdir}/preview",
     "POST /channels/{channel}/rollback/preview",
@@ -62,12 +65,15 @@ BY_JOB = {
 OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens"}
 # Whoever has no credentials yet begins here; and what only a worker can have made ready. See the tests of both.
 ELSEWHERE = {
+    "DELETE /pipelines/{name}",
+    "PATCH /pipelines/{name}",
     "POST /oidc-providers/{name}/test",
     "POST /login/device",
     "POST /login/device/token",
     "DELETE /channels/{channel}/exports/{job_id}",
 }
-UPLOAD = "POST /channels/{channel}/artifacts"
+# A token that may only add may do these.
+ADDING = {"POST /channels/{channel}/artifacts", "PUT /channels/{channel}/packages/{package}/note"}
 # What is written for the machine's sake, or on the way to a refusal.
 UNWATCHED = {"epoch", "idempotency", "blob", "audit_event"}
 
@@ -183,7 +189,7 @@ def refused_at(callers: Callers, route: str) -> list[tuple[httpx.AsyncClient, in
     refused += [] if route in READING else [(callers.viewer, 403)]  # they are all but a GET
     # Of a promotion that one may not see, nobody learns that it is there.
     unseen = 404 if route.endswith("{id}/undo") and "promotions" in route else 403
-    refused += [] if route == UPLOAD else [(callers.adder, unseen)]
+    refused += [] if route in ADDING else [(callers.adder, unseen)]
     return refused + ([] if route in OWN else [(callers.member, unseen)])
 
 

@@ -105,7 +105,7 @@ class Planner:
 
     def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
-        self._reader = reader
+        self.reader = reader
 
     async def plan(self, wish: Wish) -> Plan:
         """Work out what would pass.
@@ -142,8 +142,8 @@ class Planner:
     async def _everything(self, channel: Channel) -> dict[tuple[str, str], Record]:
         found: dict[tuple[str, str], Record] = {}
         for subdir in channel.subdirs:
-            for some in chunks(sorted(await self._reader.names(channel, subdir)), _SCAN):
-                for shard in (await self._reader.read(channel, subdir, some)).values():
+            for some in chunks(sorted(await self.reader.names(channel, subdir)), _SCAN):
+                for shard in (await self.reader.read(channel, subdir, some)).values():
                     found |= {(subdir, filename): record for filename, record in shard.records()}
         return found
 
@@ -156,12 +156,12 @@ class Planner:
         names = {want.name for want in named}
         channels = (wish.target, wish.source)
         if wish.has_closure:
-            target, source = await self._reader.reachable(channels, platform, names)
+            target, source = await self.reader.reachable(channels, platform, names)
             known = [want for want in named if any(source.records(want.name)) or any(target.records(want.name))]
             specs = [want.spec for want in known]
             chosen = await close_over(specs, platform, target, source, wish.machine) if specs else []
         else:
-            target, source = await self._reader.of_names(channels, platform, names)
+            target, source = await self.reader.of_names(channels, platform, names)
             chosen = _newest_of(named, source, target)
         async with self._database.read() as connection:
             held = await _held(connection, wish.target, chosen)
@@ -172,9 +172,9 @@ class Planner:
         found: list[Want] = []
         wanted = {bytes.fromhex(want.sha256): want for want in wants if want.sha256 is not None}
         for subdir in dict.fromkeys((platform, NOARCH)) if wanted else ():
-            names = sorted(await self._reader.names(channel, subdir))
+            names = sorted(await self.reader.names(channel, subdir))
             for some in chunks(names, _SCAN):
-                for shard in (await self._reader.read(channel, subdir, some)).values():
+                for shard in (await self.reader.read(channel, subdir, some)).values():
                     for filename, record in shard.records():
                         if record.get("sha256") in wanted:
                             found += parse_wants([f"{subdir}/{filename}"])

@@ -14,6 +14,7 @@ import msgspec
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.approvals.pipelines import require_step
 from headgate.approvals.plans import Item, ItemState, Plan
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import get_channel
@@ -74,7 +75,8 @@ class PromotionService:
         """Write the plan down as decided; its id.
 
         `digest` is that of the plan which the person saw. Raises Conflict `promotion-outdated` when the facts are others
-        now, `promotion-hindered` with a reason for each file that cannot pass, `promotion-empty` when nothing is new.
+        now, `promotion-hindered` with a reason for each file that cannot pass, `promotion-empty` when nothing is new, `stage-skipped` when a
+        pipeline forbids that way.
         """
         if digest is not None and digest != plan.digest:
             raise Conflict(
@@ -96,6 +98,7 @@ class PromotionService:
             "created_by": actor,
         }
         async with self._database.write() as connection:
+            await require_step(connection, wish.source.name, wish.target.name)
             made = await connection.execute(promotion_table.insert().values(values).returning(promotion_table.c.id))
             number: int = made.scalar_one()
             await connection.execute(promotion_item.insert(), [_row(number, item) for item in plan.items])

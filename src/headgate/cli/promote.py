@@ -36,7 +36,10 @@ _PromotionId = Annotated[int, typer.Argument(metavar="ID", help="The promotion's
 def promote(
     specs: Annotated[list[str], typer.Argument(metavar="SPEC…", help="Match specs, file names, purls or sha256.")],
     source: Annotated[str, typer.Option("--from", metavar="A", help="The channel to promote out of.")],
-    target: Annotated[str, typer.Option("--to", metavar="B", help="The hosted channel to promote into.")],
+    target: Annotated[
+        str | None,
+        typer.Option("--to", metavar="B", help="The hosted channel to promote into; else the next stage of A."),
+    ] = None,
     platforms: Annotated[
         list[str] | None, typer.Option("--platform", metavar="P", help="For this platform; without it, all of A's.")
     ] = None,
@@ -64,14 +67,16 @@ def promote(
     with Output(as_json=as_json) as out, connected() as server:
         plan = server.post("promotions/preview", wish)
         if not is_decided:
-            _show(plan, out, target)
+            _show(plan, out, plan["target"])
             return
-        made = server.post("promotions", {**wish, "digest": plan["digest"], "comment": comment})
+        made = server.post(
+            "promotions", {**wish, "target": plan["target"], "digest": plan["digest"], "comment": comment}
+        )
         done = _wait(server, made["id"], out)
         if done["state"] != "applied":
             out.note(done["failure"] or f"Promotion {made['id']} is {done['state']}.")
             raise typer.Exit(1)
-        out.show(done, [f"Promotion {made['id']}: {plan['new']} files passed into {target}."])
+        out.show(done, [f"Promotion {made['id']}: {plan['new']} files passed into {plan['target']}."])
 
 
 @app.command("list")

@@ -11,6 +11,7 @@ from headgate.doors.api import (
     advisory_feeds,
     artifacts,
     authorities,
+    batches,
     bundles,
     channels,
     curations,
@@ -27,7 +28,9 @@ from headgate.doors.api import (
     mirrors,
     oidc_providers,
     osv,
+    packages,
     patches,
+    pipelines,
     policies,
     promotions,
     revisions,
@@ -95,7 +98,21 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (why, bundles, uploads, revisions, patches, life, artifacts, filters, mirrors, advisories, channels):
+    for room in (
+        why,
+        bundles,
+        uploads,
+        revisions,
+        patches,
+        life,
+        batches,
+        packages,
+        artifacts,
+        filters,
+        mirrors,
+        advisories,
+        channels,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         policies,
@@ -114,6 +131,7 @@ def build_api(services: ApiServices) -> FastAPI:
         jobs,
         keys,
         promotions,
+        pipelines,
         advisory_feeds,
         curations,
         me,
