@@ -14,6 +14,7 @@ from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
@@ -99,6 +100,10 @@ class ApiServices(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Finds channels."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
 
     @property
     def authenticator(self) -> Authenticator:
