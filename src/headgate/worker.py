@@ -18,6 +18,7 @@ from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.bootstrap import Place, build_airgap, build_core, build_keeper, open_place, open_routes
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
+from headgate.conda.attestations import TrustRoot
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
@@ -61,6 +62,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             core.store,
             routes,
             jobs,
+            TrustRoot.load(place.settings.signatures.trusted_root),
             following,
             feeds,
             keeper,
