@@ -24,3 +24,8 @@ def to_ms(moment: datetime) -> int:
 def from_ms(milliseconds: int) -> datetime:
     """Milliseconds since 1970 as an aware datetime."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def from_optional_ms(milliseconds: int | None) -> datetime | None:
+    """The same where there may be none."""
+    return None if milliseconds is None else from_ms(milliseconds)

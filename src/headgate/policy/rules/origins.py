@@ -4,7 +4,7 @@ from fnmatch import fnmatchcase
 
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 
@@ -22,6 +22,10 @@ class OriginRule(Rule):
         self._exclude, self._only = terms.words("exclude"), terms.words("only")
         if bool(self._exclude) == bool(self._only):
             raise terms.fail("it needs either `exclude` or `only`.")
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where all come from one place."""
+        return None if facts.origins else alike
 
     def judge(self, case: Case) -> Judgement | None:
         """By origin."""
@@ -46,6 +50,10 @@ class ReservedNamesRule(Rule):
     def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
         """By name alone."""
         return CLOSER if facts.owner is not None or self._is_named(facts.name) else NOTHING
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where all come from one place."""
+        return None if facts.origins else alike
 
     def judge(self, case: Case) -> Judgement | None:
         """What was uploaded passes."""
@@ -72,6 +80,10 @@ class InstallScriptsRule(Rule):
         """Take `scripts` (all when left out) and `unknown` (act or pass)."""
         self._scripts = terms.choices("scripts", self._SCRIPTS, self._SCRIPTS)
         self._does_unknown_pass = terms.choice("unknown", ("act", "pass"), "act") == "pass"
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where nobody looked into any."""
+        return None if facts.about else alike
 
     def judge(self, case: Case) -> Judgement | None:
         """By what the archive showed when it was read here."""
