@@ -15,6 +15,7 @@ from headgate.bootstrap import Services
 from headgate.channels import mirrors
 from headgate.channels.documents import Renderer
 from headgate.channels.model import ChannelKind
+from headgate.channels.patching import PatchService
 from headgate.channels.revisions import read_world
 from headgate.channels.sources import read_published
 from headgate.channels.why import explain_file
@@ -178,7 +179,7 @@ async def test_a_patched_record_loses_its_signature(upstream: Upstream, services
     await upstream.follow(content_trust="report")
     await upstream.sync()
     patch = json.dumps({"packages.conda": {ONE: {"license": "BSD-3-Clause"}}}).encode()
-    await services.core.channels.patch("tests", FOLLOWER, NOARCH, patch)
+    await PatchService(services.core.database).apply("tests", FOLLOWER, {NOARCH: patch})
     await services.snapshots.reload()
     for channel in (FOLLOWER, SHOWN):
         signature, _ = await upstream.proofs(ONE, channel)
