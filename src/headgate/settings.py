@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from headgate.audit.masking import Addresses, Kind, People
+from headgate.audit.masking import Addresses, Kind, Masking, People
 from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
@@ -96,6 +97,11 @@ class AccessSettings(_Section):
     login_token_days: int = Field(
         default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
     )
+
+    @property
+    def login_token_life(self) -> timedelta:
+        """How long a token of `headgate login` lasts: as told, and no longer than any may."""
+        return timedelta(days=min(self.login_token_days, self.token_max_days or self.login_token_days))
 
 
 class UpstreamSettings(_Section):
@@ -220,6 +226,10 @@ class AccessLogSettings(_Section):
     people: People = Field(
         default=People.NAMES, description="`names`, `pseudonyms` that only this server's key leads to, or `none`."
     )
+
+    def masking(self, secret: bytes) -> Masking:
+        """What the log leaves out, pseudonyms made with the server's secret."""
+        return Masking(secret, self.addresses, self.people)
 
 
 class LogSettings(_Section):

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.advisories.findings import Assessments
+from headgate.channels.corrections import Corrections
 from headgate.channels.model import Channel, Source, SourceKind
 from headgate.channels.proofs import NOTHING_FOUND, NameProofs, places_behind, prove, read_proofs
 from headgate.channels.shards import read_shards, save_shards
-from headgate.conda.patches import PatchInstructions, apply_patches
 from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
 from headgate.db import tables, tables_gate
 from headgate.db.engine import chunks
@@ -70,10 +70,9 @@ class Setting:
     subdir: str
     gate: Gate
     book: Assessments
-    patch: PatchInstructions
-    patch_digest: bytes
-    patched: Collection[str]
-    """The names that the patch is about."""
+    corrections: Corrections
+    corrected: Collection[str]
+    """The names that the corrections are about."""
     now: datetime
 
     def origin(self, source: Source) -> Origin:
@@ -195,7 +194,7 @@ def _key(setting: Setting, name: str, chain: Chain, told: Told) -> tuple[Any, ..
     return (
         setting.channel.id, setting.subdir, name, tuple((source.id, digest) for source, digest in chain),
         setting.gate.digest, setting.book.digest(name), setting.book.newest_feed_at(), told.owners.get(name),
-        tuple(sorted(told.about_of.get(name, ()))), setting.patch_digest if name in setting.patched else b"",
+        tuple(sorted(told.about_of.get(name, ()))), setting.corrections.digest if name in setting.corrected else b"",
         (told.proofs or {}).get(name, NOTHING_FOUND).key,
     )  # fmt: skip
 
@@ -213,7 +212,7 @@ def _pass_one(setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, 
     shard, facts = compose(setting, name, chain, bodies, told)
     evaluation = setting.gate.evaluate(shard, facts, setting.now)
     note = Note(_counted(evaluation), evaluation.valid_until)
-    if len(chain) == 1 and name not in setting.patched and not evaluation.held_back:
+    if len(chain) == 1 and name not in setting.corrected and not evaluation.held_back:
         return Passed(chain[0][1], None, note)
     if evaluation.published.is_empty:
         return Passed(None, None, note)
@@ -228,7 +227,7 @@ def rule_quickly(
     setting: Setting, gates: Sequence[Gate], name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
 ) -> tuple[Glance, list[Ruling]] | None:
     """What gates say of a name of which one stored shard tells everything; None: only a close look will do."""
-    if len(chain) != 1 or name in setting.patched or name in told.about_of:
+    if len(chain) != 1 or name in setting.corrected or name in told.about_of:
         return None
     source, digest = chain[0]
     facts = Facts(name=name, origin=setting.origin(source), owner=told.owners.get(name), book=setting.book)
@@ -264,7 +263,7 @@ def compose(
         for source, shard in reversed(shards):
             origins.update(dict.fromkeys((filename for filename, _ in shard.records()), setting.origin(source)))
     merged = shards[0][1] if len(shards) == 1 else merge_shards([shard for _, shard in shards])
-    shard = merged if setting.patch.is_empty else apply_patches(merged, setting.patch)
+    shard = merged if setting.corrections.is_empty else setting.corrections.apply(merged)
     if extra is not None:
         shard = merge_shards([extra, shard])
     shown = told.about_of.get(name, {})

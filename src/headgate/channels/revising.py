@@ -38,7 +38,10 @@ class Stale:
 
 
 async def find_stale(connection: AsyncConnection, world: World, now: datetime | None = None) -> list[Stale]:
-    """Subdirs that did not pass their channel's gate as it is now; with a moment, also names that are due by then."""
+    """Subdirs that did not pass their channel's gate as it is now; with a moment, also names that are due by then.
+
+    What is frozen is judged again when it is unfrozen.
+    """
     columns = tables.subdir.c
     rows = (await connection.execute(select(columns.channel_id, columns.id, columns.name, columns.gate))).all()
     due: dict[int, set[str]] = {}
@@ -49,6 +52,8 @@ async def find_stale(connection: AsyncConnection, world: World, now: datetime | 
     found = []
     for row in rows:
         channel = world.channels[row.channel_id]
+        if channel.frozen is not None:
+            continue
         gate = world.gate_of(channel)
         if row.gate != (None if gate is None else gate.digest):
             found.append(Stale(channel, row.name, row.id))

@@ -4,7 +4,6 @@ Everything happens in the caller's transaction, so readers see the old revision 
 virtual channels that show this one are revised in the same transaction.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.advisories.findings import Assessments
 from headgate.channels.catalog import TOPIC, read_channels
 from headgate.channels.consistency import Broken, Ground, settle
+from headgate.channels.corrections import Corrections, read_corrections
 from headgate.channels.gating import Answers, Chain, Note, Passed, Setting, pass_names, save_notes
 from headgate.channels.info import published_info
 from headgate.channels.knowledge import assessments_at
@@ -23,7 +23,7 @@ from headgate.channels.model import Channel, ChannelKind, Source
 from headgate.channels.policies import PolicyBook, read_policies
 from headgate.channels.shards import read_shards, save_shards
 from headgate.channels.sources import read_offers, read_published
-from headgate.conda.patches import PatchInstructions, apply_patches
+from headgate.channels.waiting import is_frozen, let_wait
 from headgate.conda.shards import decode_stored, encode_shard, merge_shards
 from headgate.db import tables
 from headgate.db.engine import advance_epoch, insert
@@ -59,7 +59,6 @@ class _Subdir:
     revision: int
     info: dict[str, Any]
     gate: bytes | None
-    patch: PatchInstructions
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,8 @@ async def publish(
 ) -> None:
     """Bring the published map of a subdir up to what its sources say of `names` (None: of every name).
 
-    Makes one revision when anything differs (or the subdir is new), and revises dependent virtual channels likewise.
+    Makes one revision when anything differs (or the subdir is new), and revises dependent virtual channels likewise. While
+    the channel is frozen it only remembers the names.
     """
     world = world or await read_world(connection)
     await _publish(connection, world, world.channels[channel_id], subdir, names, cause)
@@ -117,8 +117,11 @@ async def _publish(
 ) -> None:
     await ensure_subdir(connection, channel.id, subdir)
     state = await _locked_subdir(connection, channel.id, subdir)
+    if await is_frozen(connection, channel.id):
+        await let_wait(connection, state.id, names)
+        return
     gate = world.gate_of(channel)
-    derived = await _derive(connection, world, channel, subdir, names, state.patch)
+    derived = await _derive(connection, world, channel, subdir, names)
     others: dict[str, _Derived] = {}
     if gate is not None and channel.settings.is_hiding_broken:
         ground = _ground(connection, world, channel, gate, {subdir: state.id})
@@ -214,11 +217,11 @@ async def _note(
 
 async def _locked_subdir(connection: AsyncConnection, channel_id: int, subdir: str) -> _Subdir:
     columns = tables.subdir.c
-    statement = select(columns.id, columns.revision, columns.info, columns.patch, columns.gate).where(
+    statement = select(columns.id, columns.revision, columns.info, columns.gate).where(
         columns.channel_id == channel_id, columns.name == subdir
     )
     row = (await connection.execute(statement.with_for_update())).one()
-    return _Subdir(row.id, row.revision, row.info, row.gate, PatchInstructions.parse(row.patch or b"{}"))
+    return _Subdir(row.id, row.revision, row.info, row.gate)
 
 
 async def _append_revision(
@@ -266,19 +269,15 @@ async def read_setting(
     connection: AsyncConnection, world: World, channel: Channel, subdir: str, gate: Gate, now: datetime | None = None
 ) -> Setting:
     """All that is the same for the names of a subdir while they are judged."""
-    columns = tables.subdir.c
-    chosen = select(columns.patch).where(columns.channel_id == channel.id, columns.name == subdir)
-    document = (await connection.execute(chosen)).scalar_one_or_none() or b"{}"
-    patch = PatchInstructions.parse(document)
+    corrections = await read_corrections(connection, channel.id, subdir)
     return Setting(
         channels=world.channels,
         channel=channel,
         subdir=subdir,
         gate=gate,
         book=world.book,
-        patch=patch,
-        patch_digest=hashlib.sha256(document).digest(),
-        patched=patch.names(),
+        corrections=corrections,
+        corrected=corrections.names(),
         now=now or clock.now(),
     )
 
@@ -289,7 +288,6 @@ async def _derive(
     channel: Channel,
     subdir: str,
     names: Collection[str] | None,
-    patch: PatchInstructions,
 ) -> _Derived:
     chains = await read_chains(connection, channel, subdir, names)
     gate = world.gate_of(channel)
@@ -297,24 +295,25 @@ async def _derive(
         setting = await read_setting(connection, world, channel, subdir, gate)
         passed = await pass_names(connection, setting, chains, world.answers, does_save=True)
         return _Derived.of(passed)
-    patched = patch.names()
+    corrections = await read_corrections(connection, channel.id, subdir)
+    patched = corrections.names()
     as_is = {name: chain[0][1] for name, chain in chains.items() if len(chain) == 1 and name not in patched}
     composed = [name for name in chains if name not in as_is]
     for start in range(0, len(composed), _BATCH):
         some = {name: chains[name] for name in composed[start : start + _BATCH]}
-        as_is |= await _compose(connection, some, patch)
+        as_is |= await _compose(connection, some, corrections)
     return _Derived(as_is)
 
 
 async def _compose(
-    connection: AsyncConnection, chains: Mapping[str, Chain], patch: PatchInstructions
+    connection: AsyncConnection, chains: Mapping[str, Chain], corrections: Corrections
 ) -> dict[str, bytes]:
-    """Merge and patch the shards of each name; the digests of what is left, stored."""
+    """Merge and correct the shards of each name; the digests of what is left, stored."""
     bodies = await read_shards(connection, (digest for chain in chains.values() for _, digest in chain))
     composed: dict[str, tuple[bytes, bytes]] = {}
     for name, chain in chains.items():
         merged = merge_shards([decode_stored(bodies[digest]) for _, digest in chain])
-        published = apply_patches(merged, patch)
+        published = corrections.apply(merged)
         if not published.is_empty:
             composed[name] = encode_shard(published)
     await save_shards(connection, dict(composed.values()))

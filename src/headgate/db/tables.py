@@ -176,6 +176,9 @@ channel = Table(
     Column("settings", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("frozen_at", Moment, nullable=True),
+    Column("frozen_by", String, nullable=True),
+    Column("frozen_why", String, nullable=True),
     sqlite_autoincrement=True,
 )
 
@@ -263,6 +266,8 @@ subdir = Table(
     Column("info", JSON, nullable=False, server_default="{}"),
     Column("patch", Bytes, nullable=True),
     Column("gate", Bytes, nullable=True),
+    # The first revision whose files are told by `artifact_state`.
+    Column("known_since", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("channel_id", "name"),
     sqlite_autoincrement=True,
 )

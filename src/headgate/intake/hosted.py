@@ -10,7 +10,7 @@ An artifact's life:
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,16 @@ from headgate.advisories.identities import purls_of, urls_of
 from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
+from headgate.channels.foreseeing import shard_of
+from headgate.channels.freezing import require_thawed
 from headgate.channels.model import Channel, SourceKind
 from headgate.channels.proofs import Checked, add_attestation
 from headgate.channels.revisions import ensure_subdir, publish
 from headgate.channels.shards import save_shards
 from headgate.channels.sources import drop_source_shards, save_source_shards, source_subdir_id
+from headgate.channels.states import note_states
 from headgate.conda.names import ArtifactName, Sha256, Subdir
-from headgate.conda.records import Record, to_wire
+from headgate.conda.records import Record
 from headgate.conda.shards import Shard, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, insert, savepoint
@@ -133,7 +136,10 @@ class SetStatus(Change):
     allowed_from: frozenset[str]
 
     async def apply(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
-        """Raises NotFound `artifact-unknown`, Conflict `artifact-status`."""
+        """Raises NotFound `artifact-unknown`, Conflict `artifact-status`, and `channel-frozen` for a deletion.
+
+        A deleted file is out of reach at once, so a frozen index would name what nobody can have.
+        """
         found = await _find(connection, subdir_id, self.artifact)
         if found is None or found.status == "deleted":
             raise NotFound("artifact-unknown", f"There is no {self.artifact} in {channel.name}/{self.subdir}.")
@@ -141,6 +147,8 @@ class SetStatus(Change):
             return False
         if found.status not in self.allowed_from:
             raise Conflict("artifact-status", f"{self.artifact} is {found.status}; it cannot become {self.status}.")
+        if self.status == "deleted":
+            await require_thawed(connection, channel.name)
         chosen = tables.artifact.c.id == found.id
         await connection.execute(update(tables.artifact).where(chosen).values(status=self.status))
         await _audit(connection, self.action, self, channel, sha256=found.sha256)
@@ -253,22 +261,32 @@ async def _applied(connection: AsyncConnection, channel: Channel, change: Change
 async def _reindex(
     connection: AsyncConnection, channel: Channel, changes: list[Change], cause: str = "artifacts changed"
 ) -> None:
-    touched: dict[Subdir, set[str]] = defaultdict(set)
+    touched: dict[Subdir, set[ArtifactName]] = defaultdict(set)
     for change in changes:
-        touched[change.subdir].add(change.artifact.name)
-    source = next(source for source in channel.sources if source.kind is SourceKind.HOSTED)
-    for subdir, names in touched.items():
+        touched[change.subdir].add(change.artifact)
+    for subdir, artifacts in touched.items():
         subdir_id = await ensure_subdir(connection, channel.id, subdir)
-        place = await source_subdir_id(connection, source.id, subdir)
-        for name in sorted(names):
-            shard = await _hosted_shard(connection, subdir_id, name)
-            if shard.is_empty:
-                await drop_source_shards(connection, place, [name])
-                continue
-            digest, body = encode_shard(shard)
-            await save_shards(connection, {digest: body})
-            await save_source_shards(connection, place, {name: (digest, digest)})
-        await publish(connection, channel.id, subdir, names, cause)
+        await note_states(connection, subdir_id, {artifact.filename for artifact in artifacts})
+        names = {artifact.name for artifact in artifacts}
+        await reindex_names(connection, channel, subdir, names, cause)
+
+
+async def reindex_names(
+    connection: AsyncConnection, channel: Channel, subdir: Subdir, names: Collection[str], cause: str
+) -> None:
+    """Make the raw shards of these packages anew, of the files that are active, and publish what that changes."""
+    source = next(source for source in channel.sources if source.kind is SourceKind.HOSTED)
+    subdir_id = await ensure_subdir(connection, channel.id, subdir)
+    place = await source_subdir_id(connection, source.id, subdir)
+    for name in sorted(names):
+        shard = await _hosted_shard(connection, subdir_id, name)
+        if shard.is_empty:
+            await drop_source_shards(connection, place, [name])
+            continue
+        digest, body = encode_shard(shard)
+        await save_shards(connection, {digest: body})
+        await save_source_shards(connection, place, {name: (digest, digest)})
+    await publish(connection, channel.id, subdir, names, cause)
 
 
 async def _hosted_shard(connection: AsyncConnection, subdir_id: int, package: str) -> Shard:
@@ -278,15 +296,7 @@ async def _hosted_shard(connection: AsyncConnection, subdir_id: int, package: st
             columns.subdir_id == subdir_id, columns.package == package, columns.status == "active"
         )
     )
-    shard = Shard(packages={}, conda={}, v3={}, removed=[])
-    for row in rows:
-        name = ArtifactName.parse(row.filename)
-        wire = to_wire(msgspec.json.decode(row.record))
-        if wire.get("schema_version", 1) >= 3:
-            shard.v3.setdefault(name.extension.removeprefix("."), {})[name.stem] = wire
-        else:
-            (shard.conda if name.extension == ".conda" else shard.packages)[row.filename] = wire
-    return shard
+    return shard_of({row.filename: msgspec.json.decode(row.record) for row in rows})
 
 
 async def remember_blob(connection: AsyncConnection, store: BlobStore, sha256: Sha256, size_bytes: int) -> None:

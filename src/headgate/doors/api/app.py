@@ -18,16 +18,20 @@ from headgate.doors.api import (
     filters,
     grants,
     groups,
+    incidents,
     jobs,
     keys,
     ldap,
+    life,
     login,
     me,
     mirrors,
     oidc_providers,
     osv,
+    patches,
     policies,
     promotions,
+    requests,
     revisions,
     roles,
     sessions,
@@ -93,11 +97,25 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (why, bundles, uploads, revisions, artifacts, filters, mirrors, advisories, channels):
+    for room in (
+        requests,
+        why,
+        bundles,
+        uploads,
+        revisions,
+        patches,
+        life,
+        artifacts,
+        filters,
+        mirrors,
+        advisories,
+        channels,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         policies,
         exemptions,
+        incidents,
         users,
         groups,
         roles,

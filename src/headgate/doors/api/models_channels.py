@@ -23,6 +23,7 @@ _CHANNEL: dict[str, Any] = {
     "settings": _SETTINGS,
     "created_at": "2026-03-01T09:00:00Z",
     "revision": 12,
+    "frozen": None,
     "mirrors": [{"name": "main", "settings": {}, **_MIRROR}],
     "members": [],
     "subdirs": [{"name": "noarch", "revision": 7, "revised_at": "2026-03-02T04:10:00Z"}],
@@ -97,6 +98,14 @@ class SubdirAnswer(BaseModel):
     revised_at: datetime
 
 
+class FreezeAnswer(BaseModel):
+    """Since when a channel's index stands still, by whose will, and why."""
+
+    at: datetime
+    by: str
+    why: str
+
+
 class ChannelAnswer(BaseModel):
     """A channel."""
 
@@ -108,6 +117,7 @@ class ChannelAnswer(BaseModel):
     settings: dict[str, Any]
     created_at: datetime
     revision: int = Field(description="Counts every revision of every subdir.")
+    frozen: FreezeAnswer | None = Field(default=None, description="Since when its index stands still; null: it moves.")
     mirrors: list[FollowedAnswer]
     members: list[str]
     subdirs: list[SubdirAnswer]

@@ -18,7 +18,7 @@ from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, Privacy, SubdirState
 from headgate.channels.notices import read_notices
-from headgate.channels.service import ChannelService
+from headgate.channels.patching import PatchService
 from headgate.channels.shards import ShardCache
 from headgate.conda.names import Sha256, Subdir
 from headgate.db.engine import Database
@@ -54,7 +54,7 @@ class CondaDoor:
     shards: ShardCache
     store: BlobStore
     gatekeeper: Gatekeeper
-    channels: ChannelService
+    patches: PatchService
     freshness: Freshness
     artifacts: ArtifactDoor
     sidecars: Sidecars
@@ -110,7 +110,7 @@ class CondaDoor:
         if name == SHARD_INDEX:
             await self._send_shard_index(scope, send, channel, channel.subdirs[subdir])
         elif name == "patch_instructions.json":
-            body = await self.channels.get_patch(channel, subdir)
+            body = await self.patches.read(channel, subdir)
             await self._send_small(scope, send, channel, _CONTENT_TYPES["json"], body)
         else:
             await self._send_document(scope, send, channel, subdir, name)
