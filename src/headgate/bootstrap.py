@@ -6,7 +6,7 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,9 +40,10 @@ from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.life import Life, open_life
-from headgate.approvals.plans import Planner
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
-from headgate.audit.masking import Masking
+from headgate.approvals.requests import RequestService, follow_promotion
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom, open_store
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
@@ -51,6 +52,7 @@ from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
 from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
+from headgate.channels.incidents import IncidentService
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
@@ -81,7 +83,6 @@ from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
-from headgate.jobs.records import RecordKeeper
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -148,6 +149,7 @@ class Core:
     channels: ChannelService
     policies: PolicyService
     exemptions: ExemptionService
+    incidents: IncidentService
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
@@ -174,6 +176,7 @@ def build_core(place: Place) -> Core:
         mirrors=MirrorService(database, sealer),
         policies=PolicyService(database),
         exemptions=ExemptionService(database),
+        incidents=IncidentService(database),
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
@@ -213,13 +216,6 @@ def build_airgap(core: Core) -> AirgapParts:
         scan_s=settings.scan_seconds,
         keep_s=settings.keep_hours * 3600,
     )
-
-
-def build_keeper(core: Core) -> RecordKeeper:
-    """What looks after the access log."""
-    settings = core.place.settings.access_log
-    store = open_store(core.database, core.place.folder.access_log)
-    return RecordKeeper(store, timedelta(days=settings.keep_days), timedelta(days=settings.keep_daily_days))
 
 
 @contextlib.asynccontextmanager
@@ -274,6 +270,8 @@ class Services:
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
+    requests: RequestService
+    request_rules: RulesService
     advisories: AdvisoryRoom
     exposure: Exposure
     audit: AuditRoom
@@ -372,10 +370,18 @@ def build_services(place: Place) -> Services:
             first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
         ),
         planner=Planner(database, Reader(maps, shards)),
-        promotions=PromotionService(database, store),
+        promotions=PromotionService(database, store, [follow_promotion]),
+        requests=RequestService(database, catalog, Reader(maps, shards)),
+        request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
-        audit=_build_audit(core, secret, UNLOGGED.inc),
+        audit=open_audit(
+            database,
+            open_store(database, place.folder.access_log),
+            settings.access_log.masking(secret),
+            frozenset(settings.access_log.kinds),
+            UNLOGGED.inc,
+        ),
     )
 
 
@@ -388,10 +394,3 @@ def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ld
     snapshots.follow(LDAP, directories.load)
     snapshots.follow("access", authenticator.load)
     return authenticator
-
-
-def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> AuditRoom:
-    settings = core.place.settings.access_log
-    store = open_store(core.database, core.place.folder.access_log)
-    masking = Masking(secret, settings.addresses, settings.people)
-    return open_audit(store, masking, frozenset(settings.kinds), dropped)

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from headgate.audit.masking import Addresses, Kind, People
+from headgate.audit.masking import Addresses, Kind, Masking, People
 from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
@@ -226,6 +226,10 @@ class AccessLogSettings(_Section):
     people: People = Field(
         default=People.NAMES, description="`names`, `pseudonyms` that only this server's key leads to, or `none`."
     )
+
+    def masking(self, secret: bytes) -> Masking:
+        """What the log leaves out, pseudonyms made with the server's secret."""
+        return Masking(secret, self.addresses, self.people)
 
 
 class LogSettings(_Section):

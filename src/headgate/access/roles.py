@@ -2,7 +2,7 @@
 
 from headgate.access.permissions import Permission
 
-_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD}
+_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD, Permission.REQUEST_CREATE}
 
 BUILT_IN: dict[str, frozenset[Permission]] = {
     "administrator": frozenset(Permission),
@@ -27,6 +27,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.ADVISORY_CURATE,
             Permission.ADVISORY_READ,
             Permission.EXEMPTION_MANAGE,
+            Permission.INCIDENT_MANAGE,
             Permission.POLICY_READ,
             Permission.PROMOTION_APPROVE,
             Permission.PROMOTION_INTO,

@@ -30,6 +30,9 @@ class Wanted:
     until: datetime | None = None
 
 
+EVERYTHING = Wanted()
+
+
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What a look at the whole chain came to: it holds unless there are complaints."""
@@ -54,7 +57,9 @@ class AuditTrail:
         self._database = database
         self._signer = signer
 
-    async def list_events(self, wanted: Wanted, *, before: int | None = None, limit: int = 100) -> list[Event]:
+    async def list_events(
+        self, wanted: Wanted = EVERYTHING, *, before: int | None = None, limit: int = 100
+    ) -> list[Event]:
         """Events, the newest first; only those with a number less than `before`."""
         columns = tables.audit_event.c
         statement = _chosen(wanted).order_by(columns.number.desc()).limit(limit)
@@ -67,13 +72,13 @@ class AuditTrail:
         """One event. Raises NotFound `event-unknown`."""
         async with self._database.read() as connection:
             row = (
-                await connection.execute(_chosen(Wanted()).where(tables.audit_event.c.number == number))
+                await connection.execute(_chosen(EVERYTHING).where(tables.audit_event.c.number == number))
             ).one_or_none()
         if row is None:
             raise NotFound("event-unknown", f"There is no audit event {number}, or it was pruned.")
         return event_of(row)
 
-    async def iter_events(self, wanted: Wanted, *, after: int = 0) -> AsyncIterator[Event]:
+    async def iter_events(self, wanted: Wanted = EVERYTHING, *, after: int = 0) -> AsyncIterator[Event]:
         """Events in their order, read in batches; those that come while this goes on included."""
         columns = tables.audit_event.c
         while True:
@@ -95,7 +100,7 @@ class AuditTrail:
         check = ChainCheck() if checkpoint is None else ChainCheck(checkpoint.number, checkpoint.hash)
         if checkpoint is not None:
             check.complaints += complain_of(checkpoint, self._signer.public_key)
-        async for event in self.iter_events(Wanted()):
+        async for event in self.iter_events():
             if event.number > number:
                 break  # recorded since the head was read
             check.take(event)

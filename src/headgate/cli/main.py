@@ -15,11 +15,12 @@ from headgate.cli import (
     exemption,
     grant,
     group,
+    incident,
     init,
     job,
     ldap,
     login,
-    mirror_filters,
+    mirror_trust,
     network,
     oidc,
     package,
@@ -27,6 +28,7 @@ from headgate.cli import (
     pipeline,
     policy,
     promote,
+    request,
     role,
     serve,
     session,
@@ -75,7 +77,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
-app.add_typer(mirror_filters.app, name="mirror")
+app.add_typer(mirror_trust.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(package.app, name="package")
@@ -84,6 +86,7 @@ app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
+app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
@@ -100,3 +103,4 @@ app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)
 app.add_typer(promote.app, name="promotion")
+app.add_typer(request.app, name="request")

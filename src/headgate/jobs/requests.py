@@ -75,6 +75,12 @@ class BatchRequest(TypedDict):
     comment: str
 
 
+class ExpireRequest(TypedDict):
+    """End the requests on which nobody decided in time."""
+
+    actor: str
+
+
 class UpkeepRequest(TypedDict):
     """Collect what nobody names any more."""
 

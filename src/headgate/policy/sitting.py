@@ -1,7 +1,7 @@
 """A sitting of the gate: the records of one shard before its rules, at one moment."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headgate.advisories.findings import Assessment, Coverage
 from headgate.conda.records import RecordView
@@ -14,6 +14,8 @@ from headgate.policy.specs import Spec
 from headgate.policy.verdicts import ALLOWED, EXEMPTION, Outcome, Reason, Verdict
 
 BUILT_IN = "built-in"
+INCIDENT = "incident"
+"""The policy that is made of the incidents that are open; no exemption overrules it."""
 _UNKNOWN = Assessment(Coverage.NOT_CHECKED, "nobody asked")
 
 
@@ -68,9 +70,11 @@ class Sitting:
                 assessment = fewer
                 reasons.append(self._exempted(one))
         case = Case(filename, record, self._siblings, self._facts, assessment, self._now_ms)
+        all_known = self._assessments.get(filename, _UNKNOWN)
+        whole = case if assessment is all_known else replace(case, assessment=all_known)
         held: list[Reason] = []
         for entry, exceptions in self._entries:
-            reason = self._reason(entry, exceptions, case)
+            reason = self._reason(entry, exceptions, whole if entry.policy == INCIDENT else case)
             if reason is not None:
                 held.append(reason)
         if not held and not reasons:
@@ -156,7 +160,7 @@ class Sitting:
         for reason in reasons:
             is_malicious = reason.policy == BUILT_IN
             able = [one for one in named if one.kind is ExemptionKind.SHA256 or not is_malicious]
-            if reason.outcome.is_passing or not able:
+            if reason.outcome.is_passing or not able or reason.policy == INCIDENT:
                 after.append(reason)
                 continue
             acting.update(able)

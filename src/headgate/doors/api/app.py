@@ -19,6 +19,7 @@ from headgate.doors.api import (
     filters,
     grants,
     groups,
+    incidents,
     jobs,
     keys,
     ldap,
@@ -33,6 +34,7 @@ from headgate.doors.api import (
     pipelines,
     policies,
     promotions,
+    requests,
     revisions,
     roles,
     sessions,
@@ -99,6 +101,7 @@ def build_api(services: ApiServices) -> FastAPI:
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (
+        requests,
         why,
         bundles,
         uploads,
@@ -117,6 +120,7 @@ def build_api(services: ApiServices) -> FastAPI:
     for room in (
         policies,
         exemptions,
+        incidents,
         users,
         groups,
         roles,

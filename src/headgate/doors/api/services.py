@@ -13,12 +13,16 @@ from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
 from headgate.approvals.life import Life
-from headgate.approvals.plans import Planner
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
+from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
+from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
@@ -56,6 +60,10 @@ class ApiCore(Protocol):
     @property
     def exemptions(self) -> ExemptionService:
         """Writes exemptions."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
 
     @property
     def mirrors(self) -> MirrorService:
@@ -104,6 +112,10 @@ class ApiServices(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Finds channels."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
 
     @property
     def authenticator(self) -> Authenticator:
@@ -164,3 +176,11 @@ class ApiServices(Protocol):
     @property
     def promotions(self) -> PromotionService:
         """Decides on promotions."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""

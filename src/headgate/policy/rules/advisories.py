@@ -61,6 +61,23 @@ class StatusRule(FindingRule):
         return True
 
 
+class NamedRule(FindingRule):
+    """Acts on findings of the advisories in `ids`, by any of their names."""
+
+    kind = "advisory-ids"
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `ids`."""
+        super().__init__(terms)
+        self._ids = terms.ids("ids")
+        if not self._ids:
+            raise terms.fail("it needs `ids`, the advisories that it acts on.")
+
+    def is_meant(self, finding: Finding) -> bool:
+        """By id or alias."""
+        return not self._ids.isdisjoint({finding.advisory.upper(), *(alias.upper() for alias in finding.aliases)})
+
+
 class SeverityRule(FindingRule):
     """Acts from the severity `at_least` upwards. A finding without severity counts when `unscored` is true."""
 

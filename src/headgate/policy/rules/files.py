@@ -3,7 +3,9 @@
 import re
 from operator import attrgetter
 
+from headgate.conda.names import Sha256
 from headgate.conda.specs import version_key
+from headgate.kernel.errors import Invalid
 from headgate.policy.facts import Case, Facts, Siblings
 from headgate.policy.glance import Glance
 from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts
@@ -45,6 +47,32 @@ class SizeRule(Rule):
             return acts(f"It has {size} bytes; at most {self._most:.0f} pass.")
         if self._least is not None and size < self._least:
             return acts(f"It has {size} bytes; at least {self._least:.0f} pass.")
+        return None
+
+
+class DigestRule(Rule):
+    """Acts on the files whose sha256 is in `sha256`."""
+
+    kind = "sha256"
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `sha256`."""
+        try:
+            self._digests = frozenset(Sha256.parse(one.lower()) for one in terms.words("sha256"))
+        except Invalid as error:
+            raise terms.fail(error.message) from error
+        if not self._digests:
+            raise terms.fail("it needs `sha256`, the files that it acts on.")
+
+    def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
+        """Only where one of the digests stands somewhere in the shard."""
+        return CLOSER if any(one.raw in glance.packed for one in self._digests) else NOTHING
+
+    def judge(self, case: Case) -> Judgement | None:
+        """By what the record says; bytes that do not agree with it are delivered to nobody."""
+        digest = case.record.get("sha256")
+        if (digest.hex() if isinstance(digest, bytes) else digest) in self._digests:
+            return acts("Its sha256 is one of those that are named.", "Use another build.")
         return None
 
 
