@@ -215,6 +215,7 @@ def generic(route: str) -> str:
         .replace("old-builds", "{name}")
         .replace("policies/everywhere", "policies/{name}")
         .replace("exemptions/1", "exemptions/{id}")
+        .replace("incidents/1", "incidents/{id}")
         .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")

@@ -102,6 +102,8 @@ async def prepared(callers: Callers, services: Services, route: str) -> tuple[st
     if route.endswith(("retry", "resume")):
         await services.jobs.stop("test", job)
     number = await promoted(callers, services) if "promotions" in route else 0
+    if route.endswith("lift"):
+        await callers.admin.post("/incidents", json={"target": "demo", "reason": "evil"})
     if "oidc-providers" in route:
         await services.oidc.providers.add(
             "test", OidcProvider("sso", "https://sso.example", "headgate", None, OidcSettings())
