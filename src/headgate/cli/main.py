@@ -20,7 +20,7 @@ from headgate.cli import (
     job,
     ldap,
     login,
-    mirror_filters,
+    mirror_trust,
     network,
     oidc,
     patch,
@@ -75,7 +75,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
-app.add_typer(mirror_filters.app, name="mirror")
+app.add_typer(mirror_trust.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(patch.app, name="patch")
