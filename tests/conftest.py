@@ -12,6 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy.engine import make_url
 
+import hatch_build
 from headgate.bootstrap import Place, Services, build_services, open_place
 from headgate.db.engine import Database
 from headgate.db.migrate import migrate
@@ -28,6 +29,12 @@ def quick_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("headgate.access.passwords._HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
         yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The files that pages load are as the lock file says, in a checkout that was not installed since it changed, too."""
+    if not hasattr(config, "workerinput"):
+        hatch_build.build_assets()
 
 
 def migrated_place(root: Path, database_url: str | None = None) -> Place:

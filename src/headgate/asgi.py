@@ -1,8 +1,8 @@
 """The application that every web worker runs: who answers which path.
 
 /conda /get /t /api/repo   -> doors/conda      /health /metrics   -> here
-/api                       -> doors/api        /                  -> a front page
-/sign-in /account /device /oidc ...           -> doors/web
+/api                       -> doors/api        /assets            -> what pages load
+                                               everything else    -> doors/web
 """
 
 import contextlib
@@ -14,26 +14,25 @@ from typing import Any, cast
 
 import structlog
 
-from headgate.access.decisions import decide
-from headgate.access.permissions import Permission
+from headgate.approvals.requests import read_counts
 from headgate.bootstrap import Services, build_services, open_place
 from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
+from headgate.doors.assets import PREFIX, send_asset
 from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.logged import LoggedDoor
 from headgate.doors.counting import Counted
-from headgate.doors.http import Receive, Scope, Send, finish, public_url, start
-from headgate.doors.metrics import observe_advisories, render_held, render_metrics
-from headgate.doors.pages import HTML, PAGE_HEADERS
+from headgate.doors.http import Receive, Scope, Send, finish, start
+from headgate.doors.metrics import observe_advisories, render_held, render_metrics, render_requests
 from headgate.doors.problems import send_problem
-from headgate.doors.web.app import PATHS, WebDoor
-from headgate.doors.web.home import render_home
+from headgate.doors.web.app import WebDoor
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 from headgate.logs import set_up_logs
 
 _CONDA = (b"/conda/", b"/get/", b"/t/", b"/api/repo/")
+_SMALL = (b"/assets/", b"/health/", b"/metrics")
 _PLAIN = MappingProxyType({"content-type": "text/plain; charset=utf-8"})
 
 log = structlog.get_logger(__name__)
@@ -69,10 +68,10 @@ class Application:
             await self._guarded(scope, send, "conda")
         elif path.startswith(b"/api/"):
             await self._api(dict(scope), receive, cast(Any, Counted(send, "api")))
-        elif path.partition(b"?")[0].startswith(PATHS):
-            await self._web(dict(scope), receive, cast(Any, Counted(send, "web")))
-        else:
+        elif path.startswith(_SMALL):
             await self._guarded(scope, send, "web")
+        else:
+            await self._web(dict(scope), receive, cast(Any, Counted(send, "web")))
 
     async def _guarded(self, scope: Scope, send: Send, door: str) -> None:
         counted = Counted(send, door)
@@ -90,6 +89,9 @@ class Application:
             )
 
     async def _answer_small(self, scope: Scope, send: Send) -> None:
+        if scope["path"].startswith(PREFIX):
+            await send_asset(scope, send)
+            return
         match scope["path"]:
             case "/health/live":
                 await _send_text(scope, send, "alive\n")
@@ -100,24 +102,10 @@ class Application:
                 observe_advisories(self._services.advisories.book.knowledge)
                 standing = await read_standing(self._services.core.database)
                 text = render_metrics() + render_held(standing.held, standing.stale)
+                text += render_requests(await read_counts(self._services.core.database))
                 await _send_text(scope, send, text.decode())
-            case "/":
-                await self._send_home(scope, send)
             case _:
                 raise NotFound("path-unknown", "Nothing is served at this path.")
-
-    async def _send_home(self, scope: Scope, send: Send) -> None:
-        principal = await self._services.sign_in.principal(scope)
-        if not self._services.snapshots.is_current():
-            await self._services.snapshots.refresh()
-        channels = [
-            channel
-            for channel in self._services.catalog.all()
-            if decide(principal, Permission.CHANNEL_READ, channel.name, channel.privacy).is_allowed
-        ]
-        url = public_url(scope, self._services.core.place.settings.server.public_url)
-        page = render_home(channels, url, None if principal.is_anonymous else principal.name)
-        await _send_text(scope, send, page.decode(), {"content-type": HTML, **PAGE_HEADERS})
 
 
 async def _answer_error(scope: Scope, send: Counted, error: HeadgateError) -> None:
@@ -148,9 +136,10 @@ def build_conda_door(services: Services) -> LoggedDoor:
         shards=services.shards,
         store=services.core.store,
         gatekeeper=services.gatekeeper,
-        channels=services.core.channels,
+        patches=services.core.life.patches,
         freshness=services.freshness,
         artifacts=ArtifactDoor(services.locator, services.delivery, services.upstream, settings.server.x_accel_prefix),
+        sidecars=services.sidecars,
         index_max_age_s=settings.server.index_max_age_seconds,
         public_url=settings.server.public_url,
     )

@@ -6,7 +6,7 @@ Delivery reads from the outside in: the policy is asked, then the store, then (o
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -39,9 +39,11 @@ from headgate.airgap.importing import Importer
 from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
-from headgate.approvals.plans import Planner
+from headgate.approvals.life import Life, open_life
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
-from headgate.audit.masking import Masking
+from headgate.approvals.requests import RequestService, follow_promotion
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom, open_store
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
@@ -50,22 +52,26 @@ from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
 from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
+from headgate.channels.incidents import IncidentService
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.mirrors import PURPOSE
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.conda.archive_members import ArchiveLimits
+from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
 from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import Watch, watch_of
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
+from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
@@ -77,7 +83,6 @@ from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
-from headgate.jobs.records import RecordKeeper
 from headgate.jobs.service import JobService
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
@@ -145,6 +150,7 @@ class Core:
     channels: ChannelService
     policies: PolicyService
     exemptions: ExemptionService
+    incidents: IncidentService
     mirrors: MirrorService
     authorities: AuthorityService
     access: AccessService
@@ -152,6 +158,7 @@ class Core:
     devices: DeviceService
     ldap: LdapService
     trust: TrustService
+    life: Life
 
 
 def build_core(place: Place) -> Core:
@@ -161,20 +168,23 @@ def build_core(place: Place) -> Core:
     sealer = open_sealer(place)
     rules = AccessRules(PasswordRules(place.settings.access.password_min_length), place.settings.access.token_max_days)
     access = AccessService(database, secret, rules)
+    store = BlobStore(place.folder)
     return Core(
         place=place,
         database=database,
-        store=BlobStore(place.folder),
+        store=store,
         channels=ChannelService(database, sealer),
         mirrors=MirrorService(database, sealer),
         policies=PolicyService(database),
         exemptions=ExemptionService(database),
+        incidents=IncidentService(database),
         authorities=AuthorityService(database),
         access=access,
         sessions=SessionService(database, secret, _lifetime(place.settings)),
-        devices=DeviceService(database, secret, access, _login_life(place.settings)),
+        devices=DeviceService(database, secret, access, place.settings.access.login_token_life),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
+        life=open_life(database, store),
     )
 
 
@@ -207,13 +217,6 @@ def build_airgap(core: Core) -> AirgapParts:
         scan_s=settings.scan_seconds,
         keep_s=settings.keep_hours * 3600,
     )
-
-
-def build_keeper(core: Core) -> RecordKeeper:
-    """What looks after the access log."""
-    settings = core.place.settings.access_log
-    store = open_store(core.database, core.place.folder.access_log)
-    return RecordKeeper(store, timedelta(days=settings.keep_days), timedelta(days=settings.keep_daily_days))
 
 
 @contextlib.asynccontextmanager
@@ -263,10 +266,13 @@ class Services:
     locator: Locator
     upstream: FromUpstream
     delivery: WithPolicy
+    sidecars: Sidecars
     exports: Exports
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
+    requests: RequestService
+    request_rules: RulesService
     advisories: AdvisoryRoom
     exposure: Exposure
     audit: AuditRoom
@@ -312,19 +318,18 @@ def build_services(place: Place) -> Services:
     maps, shards, policies = Maps(database), ShardCache(database), Policies()
     snapshots.follow("policies", policies.load)
     gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
+    snapshots.follow(PROOFS, gatekeeper.forget)
     cookies = SessionCookies(sessions, authenticator, settings.server.public_url)
     routes = open_routes(place)
     snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(
-        max_bytes=settings.upload.max_bytes,
-        max_unpacked_bytes=settings.upload.max_unpacked_bytes,
-        max_members=settings.upload.max_members,
-        max_ratio=settings.upload.max_ratio,
-    )
+    limits = ArchiveLimits(**settings.upload.model_dump())
     jobs = JobService(open_client(place.jobs_url), database)
+    root = TrustRoot.load(settings.signatures.trusted_root)
+    locator = Locator(database, catalog, maps, shards, gatekeeper)
+    delivery = WithPolicy(gatekeeper, FromStore(store, upstream))
     return Services(
         core=core,
         watch=watch,
@@ -349,12 +354,13 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits),
+        uploads=Uploads(store, hosted, limits, root),
         routes=routes,
         flights=flights,
-        locator=Locator(database, catalog, maps, shards, gatekeeper),
+        locator=locator,
         upstream=upstream,
-        delivery=WithPolicy(gatekeeper, FromStore(store, upstream)),
+        delivery=delivery,
+        sidecars=Sidecars(database, locator, delivery, upstream, root),
         exports=Exports(store),
         freshness=Freshness(
             catalog,
@@ -365,10 +371,18 @@ def build_services(place: Place) -> Services:
             first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
         ),
         planner=Planner(database, Reader(maps, shards)),
-        promotions=PromotionService(database, store),
+        promotions=PromotionService(database, store, [follow_promotion]),
+        requests=RequestService(database, catalog, Reader(maps, shards)),
+        request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
-        audit=_build_audit(core, secret, UNLOGGED.inc),
+        audit=open_audit(
+            database,
+            open_store(database, place.folder.access_log),
+            settings.access_log.masking(secret),
+            frozenset(settings.access_log.kinds),
+            UNLOGGED.inc,
+        ),
     )
 
 
@@ -381,16 +395,3 @@ def _build_authenticator(place: Place, snapshots: Snapshots, uses: TokenUses, ld
     snapshots.follow(LDAP, directories.load)
     snapshots.follow("access", authenticator.load)
     return authenticator
-
-
-def _build_audit(core: Core, secret: bytes, dropped: Callable[[int], None]) -> AuditRoom:
-    settings = core.place.settings.access_log
-    store = open_store(core.database, core.place.folder.access_log)
-    masking = Masking(secret, settings.addresses, settings.people)
-    return open_audit(store, masking, frozenset(settings.kinds), dropped)
-
-
-def _login_life(settings: Settings) -> timedelta:
-    """How long a token of `headgate login` lives: as told, and no longer than any may."""
-    access = settings.access
-    return timedelta(days=min(access.login_token_days, access.token_max_days or access.login_token_days))

@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from headgate.audit.masking import Addresses, Kind, People
+from headgate.audit.masking import Addresses, Kind, Masking, People
 from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
@@ -96,6 +97,11 @@ class AccessSettings(_Section):
     login_token_days: int = Field(
         default=30, ge=1, le=3650, description="How long a token lasts that `headgate login` gets."
     )
+
+    @property
+    def login_token_life(self) -> timedelta:
+        """How long a token of `headgate login` lasts: as told, and no longer than any may."""
+        return timedelta(days=min(self.login_token_days, self.token_max_days or self.login_token_days))
 
 
 class UpstreamSettings(_Section):
@@ -200,6 +206,14 @@ class AirgapSettings(_Section):
     keep_hours: int = Field(default=48, ge=1, description="How long an export waits to be fetched.")
 
 
+class SignaturesSettings(_Section):
+    """Whom attestations are checked against."""
+
+    trusted_root: AbsolutePath | None = Field(
+        default=None, description="Sigstore's trusted_root.json; without it, the one that comes with py-rattler."
+    )
+
+
 class AccessLogSettings(_Section):
     """What is remembered of who downloads what."""
 
@@ -217,6 +231,10 @@ class AccessLogSettings(_Section):
     people: People = Field(
         default=People.NAMES, description="`names`, `pseudonyms` that only this server's key leads to, or `none`."
     )
+
+    def masking(self, secret: bytes) -> Masking:
+        """What the log leaves out, pseudonyms made with the server's secret."""
+        return Masking(secret, self.addresses, self.people)
 
 
 class LogSettings(_Section):
@@ -249,6 +267,7 @@ class Settings(BaseSettings):
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
     airgap: AirgapSettings = AirgapSettings()
+    signatures: SignaturesSettings = SignaturesSettings()
     access_log: AccessLogSettings = AccessLogSettings()
     log: LogSettings = LogSettings()
 

@@ -15,14 +15,17 @@ from headgate.advisories.book import AdvisoryBook
 from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
-from headgate.bootstrap import Place, build_airgap, build_core, build_keeper, open_place, open_routes
+from headgate.audit.room import open_store
+from headgate.bootstrap import Core, Place, build_airgap, build_core, open_place, open_routes
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
+from headgate.conda.attestations import TrustRoot
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
+from headgate.jobs.records import RecordKeeper
 from headgate.jobs.requests import UpkeepRequest
 from headgate.jobs.runner import UpkeepPlan, run_worker
 from headgate.jobs.service import JobService
@@ -61,11 +64,12 @@ async def work(place: Place, *, has_parent: bool) -> None:
             core.store,
             routes,
             jobs,
+            TrustRoot.load(place.settings.signatures.trusted_root),
             following,
             feeds,
             keeper,
             build_airgap(core),
-            build_keeper(core),
+            _build_keeper(core),
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:
@@ -74,6 +78,12 @@ async def work(place: Place, *, has_parent: bool) -> None:
         await routes.close()
         await watch.close()
         await core.database.close()
+
+
+def _build_keeper(core: Core) -> RecordKeeper:
+    settings = core.place.settings.access_log
+    store = open_store(core.database, core.place.folder.access_log)
+    return RecordKeeper(store, timedelta(days=settings.keep_days), timedelta(days=settings.keep_daily_days))
 
 
 def _stop_on(stop: asyncio.Event, *, has_parent: bool) -> None:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,23 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /channels/team/revisions", 200, None),
     ("GET /channels/team/patches/noarch", 200, None),
     ("PUT /channels/team/patches/noarch", 200, {"remove": []}),
+    ("GET /channels/team/patches", 200, None),
+    ("POST /channels/team/patches?filename=our-patches-1.0-0.conda", 422, b""),
+    ("POST /channels/team/patches/noarch/preview", 200, {"remove": []}),
+    ("POST /channels/team/patches/3/undo", 404, {}),
+    ("GET /channels/team/packages", 200, None),
+    ("GET /channels/team/packages/demo", 200, None),
+    ("POST /channels/team/packages/demo/deprecations", 201, {"spec": "demo <2", "reason": "Use demo 2."}),
+    ("DELETE /channels/team/packages/demo/deprecations?spec=demo", 404, None),
+    ("PUT /channels/team/packages/demo/owners/user/bob", 200, {"may_publish": True}),
+    ("DELETE /channels/team/packages/demo/owners/user/bob", 404, None),
+    ("POST /channels/team/batches/preview", 200, {"action": "yank", "wants": ["demo"]}),
+    ("POST /channels/team/batches", 200, {"action": "yank", "wants": ["demo"], "comment": "It crashes."}),
+    ("POST /channels/team/freeze", 200, {"comment": "the release"}),
+    ("POST /channels/team/unfreeze", 409, {}),
+    ("GET /channels/team/waiting", 200, None),
+    ("POST /channels/team/rollback/preview", 200, {"revisions": {"noarch": 1}}),
+    ("POST /channels/team/rollback", 200, {"revisions": {"noarch": 1}, "comment": "as it was"}),
     ("GET /channels/outer/world/mirrors", 200, None),
     ("POST /channels/outer/world/mirrors", 201, {"urls": ["https://other.example/x"]}),
     ("GET /channels/outer/world/mirrors/main", 200, None),
@@ -126,6 +144,10 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /exemptions", 200, None),
     ("POST /exemptions", 201, {"kind": "spec", "target": "numpy", "reason": "needed", "channel": "team"}),
     ("DELETE /exemptions/1", 204, None),
+    ("GET /incidents", 200, None),
+    ("POST /incidents", 201, {"target": "demo", "reason": "evil"}),
+    ("GET /incidents/1", 404, None),
+    ("POST /incidents/1/lift", 404, {"reason": "over"}),
     ("GET /ldap-directories", 200, None),
     ("POST /ldap-directories", 201, {"name": "branch", "urls": ["ldaps://branch.example"], "user_base": "dc=x"}),
     ("GET /ldap-directories/corp", 200, None),
@@ -136,6 +158,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
     ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("GET /channels/team/request-rules", 200, None),
+    ("PUT /channels/team/request-rules", 200, {"approvals": 2}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -145,6 +169,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /jobs/none/retry", 404, None),
 ]
 # Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
+# test_api_asking.py,
 # test_sessions.py, test_devices.py, test_api_lists.py or test_api_mutations.py.
 OTHERS = {
     "GET /access/explain",
@@ -152,6 +177,9 @@ OTHERS = {
     "DELETE /me/sessions/{id}",
     "GET /me",
     "GET /me/sessions",
+    "DELETE /pipelines/{name}",
+    "GET /pipelines",
+    "GET /pipelines/{name}",
     "GET /promotions",
     "GET /promotions/{id}",
     "GET /tokens",
@@ -159,10 +187,24 @@ OTHERS = {
     "POST /channels/{channel}/artifacts",
     "POST /login/device",
     "POST /login/device/token",
+    "PATCH /pipelines/{name}",
+    "POST /pipelines",
     "POST /promotions",
     "POST /promotions/preview",
     "POST /promotions/{id}/undo",
+    "GET /requests",
+    "GET /requests/{id}",
+    "GET /requests/{id}/preview",
+    "POST /requests",
+    "POST /requests/preview",
+    "POST /requests/{id}/approve",
+    "POST /requests/{id}/ask-changes",
+    "POST /requests/{id}/comments",
+    "POST /requests/{id}/reject",
+    "POST /requests/{id}/submit",
+    "POST /requests/{id}/withdraw",
     "POST /tokens",
+    "PUT /channels/{channel}/packages/{package}/note",
 }
 
 
@@ -173,10 +215,14 @@ def generic(route: str) -> str:
         .replace("old-builds", "{name}")
         .replace("policies/everywhere", "policies/{name}")
         .replace("exemptions/1", "exemptions/{id}")
+        .replace("incidents/1", "incidents/{id}")
         .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
+        .replace("packages/demo", "packages/{package}")
+        .replace("owners/user/bob", "owners/{kind}/{principal}")
+        .replace("patches/3", "patches/{id}")
         .replace("mirrors/main", "mirrors/{name}")
         .replace("ada/viewer", "{user}/{name}")
         .replace("members/user/bob", "members/{kind}/{member}")
@@ -241,11 +287,12 @@ async def test_routes_are_closed_but_to_those_who_may(
     for route, status, body in ROUTES:
         method, path = route.split(" ")
         path = path if not path.startswith("/api/") else f"http://headgate.test{path}"
-        refused = await callers.anonymous.request(method, path, json=body)
+        sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
+        refused = await callers.anonymous.request(method, path, **sent)
         assert (refused.status_code, refused.json()["code"]) == (401, "credentials-needed"), route
         assert "www-authenticate" in refused.headers, route
         for caller in (callers.adder, callers.member):
-            refused = await caller.request(method, path, json=body)
+            refused = await caller.request(method, path, **sent)
             assert (refused.status_code, refused.json()["code"]) == (403, "permission-denied"), route
         if method == "GET":
             allowed = await callers.admin.request(method, path, json=body)

@@ -11,8 +11,12 @@ import pytest
 from sqlalchemy import Column, Table, func, select
 
 from headgate.access.oidc_providers import OidcProvider, OidcSettings
+from headgate.access.principals import Principal
 from headgate.access.sessions import Beginning
+from headgate.approvals.request_rows import Wanted
+from headgate.approvals.requests import Asked
 from headgate.bootstrap import Services
+from headgate.conda.names import ChannelName, Subdir
 from headgate.db import tables
 from headgate.doors.api.app import PREFIX, build_api
 from tests.http.conftest import PASSWORD, Callers
@@ -34,17 +38,31 @@ CHANGES: dict[str, tuple[str, object]] = {
     "POST /promotions": ("POST /promotions", WISH),
     "POST /promotions/preview": ("POST /promotions/preview", WISH),
     "POST /promotions/{id}/undo": ("POST /promotions/{promotion}/undo", None),
+    "POST /requests": ("POST /requests", WISH),
+    "POST /requests/preview": ("POST /requests/preview", WISH),
+    "POST /requests/{id}/approve": ("POST /requests/{request}/approve", {"digest": "{digest}"}),
+    "POST /requests/{id}/ask-changes": ("POST /requests/{request}/ask-changes", {"comment": "Which?"}),
+    "POST /requests/{id}/comments": ("POST /requests/{request}/comments", {"comment": "Please."}),
+    "POST /requests/{id}/reject": ("POST /requests/{request}/reject", {"comment": "No."}),
+    "POST /requests/{id}/submit": ("POST /requests/{draft}/submit", {}),
+    "POST /requests/{id}/withdraw": ("POST /requests/{draft}/withdraw", {}),
     "POST /tokens": ("POST /tokens", {"name": "new"}),
+    "POST /pipelines": ("POST /pipelines", {"name": "new", "stages": ["outer/world", "team"]}),
+    "PUT /channels/{channel}/packages/{package}/note": ("PUT /channels/team/packages/demo/note", {"text": "ask us"}),
 }
 # These only look, though they are POSTs.
 LOOKS = {
     "POST /api/osv/v1/query",
     "POST /api/osv/v1/querybatch",
     "POST /channels/{channel}/mirrors/{name}/filters/dry-run",
+    "POST /channels/{channel}/batches/preview",
     "POST /channels/{channel}/mirrors/{name}/test",
+    "POST /channels/{channel}/patches/{subdir}/preview",
+    "POST /channels/{channel}/rollback/preview",
     "POST /ldap-directories/{name}/test",
     "POST /policies/simulate",
     "POST /promotions/preview",
+    "POST /requests/preview",
 }
 # A token that may only view may ask these.
 READING = {"POST /api/osv/v1/query", "POST /api/osv/v1/querybatch", "POST /policies/simulate"}
@@ -60,12 +78,15 @@ BY_JOB = {
 OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens"}
 # Whoever has no credentials yet begins here; and what only a worker can have made ready. See the tests of both.
 ELSEWHERE = {
+    "DELETE /pipelines/{name}",
+    "PATCH /pipelines/{name}",
     "POST /oidc-providers/{name}/test",
     "POST /login/device",
     "POST /login/device/token",
     "DELETE /channels/{channel}/exports/{job_id}",
 }
-UPLOAD = "POST /channels/{channel}/artifacts"
+# A token that may only add may do these.
+ADDING = {"POST /channels/{channel}/artifacts", "PUT /channels/{channel}/packages/{package}/note"}
 # What is written for the machine's sake, or on the way to a refusal.
 UNWATCHED = {"epoch", "idempotency", "blob", "audit_event"}
 
@@ -81,6 +102,8 @@ async def prepared(callers: Callers, services: Services, route: str) -> tuple[st
     if route.endswith(("retry", "resume")):
         await services.jobs.stop("test", job)
     number = await promoted(callers, services) if "promotions" in route else 0
+    if route.endswith("lift"):
+        await callers.admin.post("/incidents", json={"target": "demo", "reason": "evil"})
     if "oidc-providers" in route:
         await services.oidc.providers.add(
             "test", OidcProvider("sso", "https://sso.example", "headgate", None, OidcSettings())
@@ -89,6 +112,8 @@ async def prepared(callers: Callers, services: Services, route: str) -> tuple[st
         await services.core.sessions.begin("ada", Beginning("192.0.2.1", "a browser"))
         await services.snapshots.reload()
     asked, body = CHANGES[route]
+    if "requests" in route:
+        asked, body = await requested(callers, services, asked, body)
     method, path = asked.replace("{job}", job).replace("{promotion}", str(number)).split(" ")
     content = package("other")[1]
     return method, path, {"content": content} if body == b"" else {"json": body}
@@ -103,6 +128,19 @@ async def promoted(callers: Callers, services: Services) -> int:
     await services.promotions.apply(number)
     await services.snapshots.reload()
     return number
+
+
+async def requested(callers: Callers, services: Services, asked: str, body: object) -> tuple[str, object]:
+    """The route and its body for bob's request, a draft of ada's, and a channel to ask into."""
+    for name in ("inside", "asked"):
+        await callers.admin.post("/channels", json={"name": name, "kind": "hosted"})
+    await services.snapshots.reload()
+    wanted = Wanted(ChannelName("team"), ChannelName("asked"), ["demo"], [Subdir("linux-64")])
+    made = await services.requests.create(Principal("bob", user_id=2), Asked(wanted))
+    draft = await services.requests.create(Principal("ada", user_id=1), Asked(wanted), is_draft=True)
+    if body == {"digest": "{digest}"}:
+        body = {"digest": (await services.requests.look(wanted)).plan.digest}
+    return asked.replace("{request}", str(made.id)).replace("{draft}", str(draft.id)), body
 
 
 def watched(table: Table) -> list[Column[Any]]:
@@ -160,17 +198,19 @@ def test_every_route_that_changes_something_is_listed_here(services: Services) -
 
 async def test_who_may_not_changes_nothing(callers: Callers, services: Services, hosted: str, mirror: str) -> None:
     """Refusals leave everything as it is, so one database serves for all of them."""
-    asked = {route: await prepared(callers, services, route) for route in ["POST /promotions/{id}/undo"]}
-    (_, undo, _) = asked["POST /promotions/{id}/undo"]
+    (_, undo, _) = await prepared(callers, services, "POST /promotions/{id}/undo")
+    request = (await requested(callers, services, "{draft}", None))[0]
     before, count = await state(services), await events(services)
     for route in sorted(set(CHANGES) - ELSEWHERE):
-        method, path = CHANGES[route][0].replace("{job}", "none").replace("{promotion}", undo.split("/")[2]).split(" ")
-        body = CHANGES[route][1]
+        asked_at = CHANGES[route][0].replace("{job}", "none").replace("{promotion}", undo.split("/")[2])
+        method, path = asked_at.replace("{request}", request).replace("{draft}", request).split(" ")
+        body = {"digest": "0" * 64} if route.endswith("approve") else CHANGES[route][1]
         sent: dict[str, Any] = {"content": package("other")[1]} if body == b"" else {"json": body}
         for caller, status in refused_at(callers, route):
             answer = await caller.request(method, absolute(path), **sent)
             assert answer.status_code == status, (route, answer.text)
-            codes = {401: "credentials-needed", 403: "permission-denied", 404: "promotion-unknown"}
+            unknown = "promotion-unknown" if route.endswith("undo") else "request-unknown"
+            codes = {401: "credentials-needed", 403: "permission-denied", 404: unknown}
             assert answer.json()["code"] == codes[status], route
     assert (await state(services), await events(services)) == (before, count)
 
@@ -179,9 +219,10 @@ def refused_at(callers: Callers, route: str) -> list[tuple[httpx.AsyncClient, in
     """Who is refused, and how."""
     refused: list[tuple[httpx.AsyncClient, int]] = [(callers.anonymous, 401)]
     refused += [] if route in READING else [(callers.viewer, 403)]  # they are all but a GET
-    # Of a promotion that one may not see, nobody learns that it is there.
-    unseen = 404 if route.endswith("undo") else 403
-    refused += [] if route == UPLOAD else [(callers.adder, unseen)]
+    # Of a promotion or request that one may not see, nobody learns that it is there.
+    is_unseen = "/requests/{id}" in route or (route.endswith("{id}/undo") and "promotions" in route)
+    unseen = 404 if is_unseen else 403
+    refused += [] if route in ADDING else [(callers.adder, unseen)]
     return refused + ([] if route in OWN else [(callers.member, unseen)])
 
 

@@ -144,7 +144,7 @@ async def test_tokens_open_no_gate(services: Services, client: httpx.AsyncClient
 async def test_front_server_is_told_of_no_blocked_file(services: Services, client: httpx.AsyncClient) -> None:
     await enforce(services)
     application: Any = Application(services)
-    door = application._conda
+    door = application._conda.behind
     accelerated = ArtifactDoor(door.artifacts.locator, door.artifacts.delivery, door.artifacts.upstream, "/internal")
     object.__setattr__(door, "artifacts", accelerated)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://headgate.test") as front:

@@ -14,12 +14,14 @@ class Permission(StrEnum):
     ARTIFACT_DELETE = "artifact:delete"
     ARTIFACT_DOWNLOAD = "artifact:download"
     ARTIFACT_UPLOAD = "artifact:upload"
+    AUDIT_MANAGE = "audit:manage"
     AUDIT_READ = "audit:read"
     BUNDLE_EXPORT = "bundle:export"
     BUNDLE_TRUST = "bundle:trust"
     CHANNEL_MANAGE = "channel:manage"
     CHANNEL_READ = "channel:read"
     EXEMPTION_MANAGE = "exemption:manage"
+    INCIDENT_MANAGE = "incident:manage"
     JOB_MANAGE = "job:manage"
     MIRROR_MANAGE = "mirror:manage"
     NETWORK_MANAGE = "network:manage"
@@ -28,6 +30,7 @@ class Permission(StrEnum):
     PROMOTION_APPROVE = "promotion:approve"
     PROMOTION_INTO = "promotion:into"
     PROMOTION_OUT = "promotion:out"
+    REQUEST_CREATE = "request:create"
     TOKEN_MANAGE = "token:manage"
 
 
@@ -50,12 +53,14 @@ ACTION_OF = {
     Permission.ARTIFACT_DELETE: ScopeAction.DELETE,
     Permission.ARTIFACT_DOWNLOAD: ScopeAction.VIEW,
     Permission.ARTIFACT_UPLOAD: ScopeAction.ADD,
+    Permission.AUDIT_MANAGE: ScopeAction.ADMIN,
     Permission.AUDIT_READ: ScopeAction.ADMIN,
     Permission.BUNDLE_EXPORT: ScopeAction.ADMIN,
     Permission.BUNDLE_TRUST: ScopeAction.ADMIN,
     Permission.CHANNEL_MANAGE: ScopeAction.ADMIN,
     Permission.CHANNEL_READ: ScopeAction.VIEW,
     Permission.EXEMPTION_MANAGE: ScopeAction.PROMOTE,
+    Permission.INCIDENT_MANAGE: ScopeAction.ADMIN,
     Permission.JOB_MANAGE: ScopeAction.ADMIN,
     Permission.MIRROR_MANAGE: ScopeAction.ADMIN,
     Permission.NETWORK_MANAGE: ScopeAction.ADMIN,
@@ -64,5 +69,6 @@ ACTION_OF = {
     Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,
     Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
     Permission.PROMOTION_OUT: ScopeAction.PROMOTE,
+    Permission.REQUEST_CREATE: ScopeAction.ADD,
     Permission.TOKEN_MANAGE: ScopeAction.ADMIN,
 }

@@ -2,7 +2,7 @@
 
 from headgate.access.permissions import Permission
 
-_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD}
+_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD, Permission.REQUEST_CREATE}
 
 BUILT_IN: dict[str, frozenset[Permission]] = {
     "administrator": frozenset(Permission),
@@ -27,6 +27,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.ADVISORY_CURATE,
             Permission.ADVISORY_READ,
             Permission.EXEMPTION_MANAGE,
+            Permission.INCIDENT_MANAGE,
             Permission.POLICY_READ,
             Permission.PROMOTION_APPROVE,
             Permission.PROMOTION_INTO,
@@ -34,6 +35,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
         }
     ),
     "downloader": frozenset(_READING),
+    "package-owner": frozenset({*_READING, Permission.ARTIFACT_DELETE, Permission.ARTIFACT_UPLOAD}),
     "auditor": frozenset(
         {
             Permission.ACCESS_READ,

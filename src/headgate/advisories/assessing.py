@@ -26,7 +26,7 @@ from headgate.advisories.purls import Package
 from headgate.advisories.scoring import severity_of
 from headgate.advisories.statements import unpack_affected
 from headgate.advisories.versions import equality_of
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 
 _SURENESS = (Sureness.EXACT, Sureness.LIKELY, Sureness.GUESSED)
 
@@ -80,7 +80,7 @@ class Knowledge:
             state.update(b"" if brief is None else brief.digest)
         return state.digest()
 
-    def assess(self, name: str, records: Mapping[str, Record]) -> dict[str, Assessment]:
+    def assess(self, name: str, records: Mapping[str, RecordView]) -> dict[str, Assessment]:
         """File name -> assessment."""
         said = [one for one in self._all_identities(name) if one.origin is not Origin.PURL]
         usual: _Plan | None = None
@@ -93,6 +93,16 @@ class Knowledge:
                 plan = usual = usual or _Plan(self, name, choose(said))
             found[filename] = plan.assess(record)
         return found
+
+    def usual(self, name: str) -> Assessment | None:
+        """The assessment of every record without purls, where nothing else about the record counts."""
+        if self.curations_of_name.get(name):
+            return None
+        said = choose([one for one in self._all_identities(name) if one.origin is not Origin.PURL])
+        covered = [one for one in said if self.covers(one.package)]
+        if any(self.affected.get(one.package) for one in covered):
+            return None
+        return _clear(covered) if covered else _unchecked(name, said)
 
     def query(self, package: Package, version: str | None) -> list[str]:
         """Ids of the advisories that affect a version of an upstream package; None: any version."""
@@ -143,7 +153,7 @@ class _Plan:
             one.curations or any(matcher.knows_builds for matcher in one.matchers) for one in self._candidates
         )
 
-    def assess(self, record: Record) -> Assessment:
+    def assess(self, record: RecordView) -> Assessment:
         """The assessment of one record."""
         if not self._candidates and not self._named:
             return self._clear
@@ -155,7 +165,7 @@ class _Plan:
             known = self._remembered[version] = self._assess(version, record)
         return known
 
-    def _assess(self, version: str, record: Record) -> Assessment:
+    def _assess(self, version: str, record: RecordView) -> Assessment:
         findings: dict[str, Finding] = {}
         for one in self._candidates:
             earlier = findings.get(one.brief.id)
@@ -233,7 +243,7 @@ def _bare(brief: Brief, said: Curation) -> Finding:
     )
 
 
-def _curated(finding: Finding, curations: Iterable[Curation], record: Record) -> Finding:
+def _curated(finding: Finding, curations: Iterable[Curation], record: RecordView) -> Finding:
     said = decide(curations, record)
     if said is None:
         return finding

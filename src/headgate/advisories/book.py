@@ -20,7 +20,7 @@ from headgate.advisories.findings import Assessment
 from headgate.advisories.identities import NameRows
 from headgate.advisories.purls import Package
 from headgate.advisories.store import TOPIC
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 from headgate.db import tables_advisories as tables
 from headgate.db.engine import chunks, read_epochs
 
@@ -52,9 +52,13 @@ class AdvisoryBook:
         """Changes exactly when an assessment of this name may change."""
         return self.knowledge.digest(name)
 
-    def assess(self, name: str, records: Mapping[str, Record]) -> Mapping[str, Assessment]:
+    def assess(self, name: str, records: Mapping[str, RecordView]) -> Mapping[str, Assessment]:
         """File name -> assessment, of records in wire form."""
         return self.knowledge.assess(name, records)
+
+    def usual(self, name: str) -> Assessment | None:
+        """The assessment of every record of this name that brings no purls; None: it depends on the record."""
+        return self.knowledge.usual(name)
 
     def newest_feed_at(self) -> datetime | None:
         """When a feed of advisories was last read with success; None: never."""

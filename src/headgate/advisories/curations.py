@@ -10,7 +10,7 @@ from rattler import VersionSpec
 from rattler.exceptions import InvalidVersionSpecError
 
 from headgate.advisories.findings import AdvisoryStatus
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 from headgate.conda.specs import version_key
 from headgate.kernel.errors import Invalid
 
@@ -49,7 +49,7 @@ class Curation:
         narrow = 8 * (self.sha256 is not None) + 4 * (self.build is not None) + 2 * (self.version is not None)
         return self.feed is None, narrow + (self.name is not None), self.created_at, self.id
 
-    def fits(self, record: Record) -> bool:
+    def fits(self, record: RecordView) -> bool:
         """Whether it speaks of the record, in either form."""
         if self.name is not None and self.name != record.get("name"):
             return False
@@ -62,7 +62,7 @@ class Curation:
         return self.version is None or _is_within(self.version, str(record.get("version", "")))
 
 
-def decide(curations: Iterable[Curation], record: Record) -> Curation | None:
+def decide(curations: Iterable[Curation], record: RecordView) -> Curation | None:
     """The one that counts for a record."""
     return max((one for one in curations if one.fits(record)), key=lambda one: one.rank, default=None)
 

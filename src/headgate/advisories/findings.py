@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 
 
 class AdvisoryStatus(StrEnum):
@@ -85,8 +85,11 @@ class Assessments(Protocol):
     def digest(self, name: str) -> bytes:
         """Changes exactly when an assessment of this name may change."""
 
-    def assess(self, name: str, records: Mapping[str, Record]) -> Mapping[str, Assessment]:
+    def assess(self, name: str, records: Mapping[str, RecordView]) -> Mapping[str, Assessment]:
         """File name -> assessment, of records in wire form."""
+
+    def usual(self, name: str) -> Assessment | None:
+        """The assessment of every record of this name that brings no purls; None: it depends on the record."""
 
     def newest_feed_at(self) -> datetime | None:
         """When a feed was last read with success; None: never."""

@@ -26,6 +26,16 @@ class Candidates:
                 for filename, record in shards[name].records():
                     yield subdir, filename, record
 
+    def by_subdir(self) -> dict[str, list[Shard]]:
+        """The shards of each subdir, in the order of their names."""
+        return {subdir: [shards[name] for name in sorted(shards)] for subdir, shards in self.shards.items()}
+
+    def with_more(self, other: "Candidates") -> "Candidates":
+        """These, and those of other names."""
+        return Candidates(
+            {subdir: {**shards, **other.shards.get(subdir, {})} for subdir, shards in self.shards.items()}
+        )
+
     def find(self, subdir: str, filename: str) -> Record | None:
         """One record, in wire form."""
         shard = self.shards.get(subdir, {}).get(filename.rsplit("-", 2)[0])
@@ -48,6 +58,13 @@ class Reader:
         wanted = {name: digests[name] for name in names if name in digests}
         bodies = await self._shards.find_many(list(wanted.values()))
         return await asyncio.to_thread(_decoded, wanted, bodies)
+
+    async def differing(self, one: Channel, other: Channel, subdir: str) -> set[str]:
+        """The package names of `one` that `other` does not publish just so."""
+        mine, state = one.subdirs.get(subdir), other.subdirs.get(subdir)
+        digests = {} if mine is None else (await self._maps.get(mine)).digests
+        known = {} if state is None else (await self._maps.get(state)).digests
+        return {name for name, digest in digests.items() if known.get(name) != digest}
 
     async def names(self, channel: Channel, subdir: str) -> Collection[str]:
         """Every package name that the subdir publishes."""

@@ -1,11 +1,16 @@
-"""Audit events: one row per state change, written in the transaction that makes the change."""
+"""Audit events: one per state change, written in the transaction that makes the change, each chained to the one before."""
 
+import json
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.db import tables
+from headgate.audit.chain import Event, next_hash
+from headgate.db import tables, tables_audit
+from headgate.db.engine import do_last
 from headgate.kernel import clock
 
 
@@ -19,12 +24,19 @@ class Action(StrEnum):
     ADVISORY_REMOVE_FEED = "advisory:remove-feed"
     ADVISORY_SET_FEED = "advisory:set-feed"
     ADVISORY_SET_NAME = "advisory:set-name"
+    ARTIFACT_ATTEST = "artifact:attest"
+    ARTIFACT_BATCH = "artifact:batch"
     ARTIFACT_CACHE = "artifact:cache"
+    ARTIFACT_COPY = "artifact:copy"
     ARTIFACT_DELETE = "artifact:delete"
+    ARTIFACT_MOVE = "artifact:move"
     ARTIFACT_PROMOTE = "artifact:promote"
     ARTIFACT_UNYANK = "artifact:unyank"
     ARTIFACT_UPLOAD = "artifact:upload"
     ARTIFACT_YANK = "artifact:yank"
+    AUDIT_ADD_STREAM = "audit:add-stream"
+    AUDIT_PRUNE = "audit:prune"
+    AUDIT_REMOVE_STREAM = "audit:remove-stream"
     BUNDLE_DISTRUST = "bundle:distrust"
     BUNDLE_EXPORT = "bundle:export"
     BUNDLE_IMPORT = "bundle:import"
@@ -33,9 +45,12 @@ class Action(StrEnum):
     CA_REMOVE = "ca:remove"
     CHANNEL_CREATE = "channel:create"
     CHANNEL_DELETE = "channel:delete"
+    CHANNEL_FREEZE = "channel:freeze"
     CHANNEL_OPEN_SUBDIR = "channel:open-subdir"
     CHANNEL_PATCH = "channel:patch"
+    CHANNEL_ROLLBACK = "channel:rollback"
     CHANNEL_SET = "channel:set"
+    CHANNEL_UNFREEZE = "channel:unfreeze"
     DEVICE_APPROVE = "device:approve"
     DEVICE_DENY = "device:deny"
     DROP_REFUSE = "drop:refuse"
@@ -48,6 +63,8 @@ class Action(StrEnum):
     GROUP_CREATE = "group:create"
     GROUP_DELETE = "group:delete"
     GROUP_REMOVE_MEMBER = "group:remove-member"
+    INCIDENT_DECLARE = "incident:declare"
+    INCIDENT_LIFT = "incident:lift"
     JOB_PAUSE = "job:pause"
     JOB_RESUME = "job:resume"
     JOB_RETRY = "job:retry"
@@ -65,6 +82,14 @@ class Action(StrEnum):
     OIDC_PROVIDER_ADD = "oidc-provider:add"
     OIDC_PROVIDER_REMOVE = "oidc-provider:remove"
     OIDC_PROVIDER_SET = "oidc-provider:set"
+    PACKAGE_ADD_OWNER = "package:add-owner"
+    PACKAGE_ANNOTATE = "package:annotate"
+    PACKAGE_DEPRECATE = "package:deprecate"
+    PACKAGE_REMOVE_OWNER = "package:remove-owner"
+    PACKAGE_UNDEPRECATE = "package:undeprecate"
+    PIPELINE_CREATE = "pipeline:create"
+    PIPELINE_DELETE = "pipeline:delete"
+    PIPELINE_SET = "pipeline:set"
     POLICY_ATTACH = "policy:attach"
     POLICY_CREATE = "policy:create"
     POLICY_DELETE = "policy:delete"
@@ -73,10 +98,24 @@ class Action(StrEnum):
     PROMOTION_APPLY = "promotion:apply"
     PROMOTION_CREATE = "promotion:create"
     PROMOTION_UNDO = "promotion:undo"
+    REQUEST_APPLY = "request:apply"
+    REQUEST_APPROVE = "request:approve"
+    REQUEST_ASK_CHANGES = "request:ask-changes"
+    REQUEST_COMMENT = "request:comment"
+    REQUEST_CREATE = "request:create"
+    REQUEST_EXPIRE = "request:expire"
+    REQUEST_FAIL = "request:fail"
+    REQUEST_JOIN = "request:join"
+    REQUEST_REJECT = "request:reject"
+    REQUEST_SET_RULES = "request:set-rules"
+    REQUEST_SUBMIT = "request:submit"
+    REQUEST_WITHDRAW = "request:withdraw"
     ROLE_CREATE = "role:create"
     ROLE_DELETE = "role:delete"
     SESSION_BEGIN = "session:begin"
     SESSION_END = "session:end"
+    SIGNING_INIT = "signing:init"
+    SIGNING_ROTATE = "signing:rotate"
     TOKEN_CREATE = "token:create"
     TOKEN_NARROW = "token:narrow"
     TOKEN_REVOKE = "token:revoke"
@@ -99,9 +138,25 @@ async def record(
     subject: str | None = None,
     **detail: Any,
 ) -> None:
-    """Write the event into the open transaction: it commits, or vanishes, with the change."""
-    await connection.execute(
-        tables.audit_event.insert().values(
-            at=clock.now(), action=action, actor=actor, channel=channel, subject=subject, detail=detail
-        )
-    )
+    """Write the event at the end of the open transaction: it commits, or vanishes, with the change."""
+    plain = json.loads(json.dumps(detail))  # as it will be read again
+    at = clock.from_ms(clock.now_ms())
+    do_last(connection, _append, Event(0, at, str(action), actor, channel, subject, plain))
+
+
+async def _append(connection: AsyncConnection, events: list[Event]) -> None:
+    """Put the events at the chain's end. Whoever else wants to waits here until this transaction has ended."""
+    chain = tables_audit.audit_chain
+    head = (await connection.execute(select(chain.c.number, chain.c.hash).with_for_update())).one()
+    number, previous = head
+    rows = []
+    for event in events:
+        number += 1
+        numbered = replace(event, number=number)
+        previous = next_hash(previous, numbered)
+        rows.append({
+            "number": number, "hash": previous, "at": event.at, "action": event.action, "actor": event.actor,
+            "channel": event.channel, "subject": event.subject, "detail": event.detail,
+        })  # fmt: skip
+    await connection.execute(tables.audit_event.insert(), rows)
+    await connection.execute(update(chain).values(number=number, hash=previous))

@@ -9,6 +9,8 @@ from headgate.audit.access_store import AccessStore
 from headgate.audit.access_tables import SCHEMA
 from headgate.audit.downloads import DownloadCounts
 from headgate.audit.masking import Kind, Masking
+from headgate.audit.signing import Signer
+from headgate.audit.trail import AuditTrail
 from headgate.db.engine import Database
 
 
@@ -19,6 +21,8 @@ class AuditRoom:
     store: AccessStore
     log: AccessLog
     downloads: DownloadCounts
+    trail: AuditTrail
+    signer: Signer
 
     async def start(self) -> None:
         """Make what is missing, and begin to write."""
@@ -37,7 +41,9 @@ def open_store(database: Database, file: Path) -> AccessStore:
 
 
 def open_room(
-    store: AccessStore, masking: Masking, kinds: frozenset[Kind], dropped: Callable[[int], None]
+    database: Database, store: AccessStore, masking: Masking, kinds: frozenset[Kind], dropped: Callable[[int], None]
 ) -> AuditRoom:
-    """The services over this log."""
-    return AuditRoom(store, AccessLog(store, masking, kinds, dropped), DownloadCounts(store))
+    """The services over this log, and over the events in the database."""
+    signer = Signer(masking.secret)
+    log = AccessLog(store, masking, kinds, dropped)
+    return AuditRoom(store, log, DownloadCounts(store), AuditTrail(database, signer), signer)

@@ -13,6 +13,7 @@ from headgate.channels.model import (
     ChannelKind,
     ChannelSettings,
     Document,
+    Freeze,
     Privacy,
     Source,
     SourceKind,
@@ -70,6 +71,7 @@ async def read_channels(connection: AsyncConnection) -> list[Channel]:
             settings=msgspec.convert(row.settings, ChannelSettings),
             revision=row.revision,
             created_at=row.created_at,
+            frozen=None if row.frozen_at is None else Freeze(row.frozen_at, row.frozen_by, row.frozen_why),
             sources=tuple(sources[row.id]),
             subdirs=subdirs[row.id],
             documents=documents[row.id],
@@ -124,9 +126,11 @@ def _subdirs(names: Iterable[str] | None) -> tuple[Subdir, ...] | None:
 
 
 async def _read_subdirs(connection: AsyncConnection) -> dict[int, dict[str, SubdirState]]:
+    """Those that were published: the first revision of one may wait for its channel to be unfrozen."""
     found: dict[int, dict[str, SubdirState]] = defaultdict(dict)
     columns = tables.subdir.c
     statement = select(columns.channel_id, columns.id, columns.name, columns.revision, columns.revised_at)
+    statement = statement.where(columns.revision > 0)
     for row in await connection.execute(statement):
         found[row.channel_id][row.name] = SubdirState(row.id, Subdir(row.name), row.revision, row.revised_at)
     return found

@@ -13,11 +13,13 @@ from headgate.channels.catalog import TOPIC, get_channel
 from headgate.channels.eager import Before, EagerDocument, Layout
 from headgate.channels.maps import read_map
 from headgate.channels.model import Channel, ChannelKind, Document
+from headgate.channels.passing import open_signer
 from headgate.channels.shards import read_shards
 from headgate.channels.sources import read_offers
 from headgate.conda.channeldata import render_channeldata, summarise
 from headgate.conda.current import current_repodata
-from headgate.conda.repodata import render_repodata
+from headgate.conda.names import Sha256
+from headgate.conda.repodata import Signer, render_repodata
 from headgate.conda.run_exports import render_run_exports
 from headgate.conda.shards import Shard, decode_stored, merge_shards
 from headgate.conda.streams import gather
@@ -80,43 +82,38 @@ class Renderer:
         found = channel.documents.get((subdir, name))
         if found is not None and found.revision >= revision:
             return found
-        if name == EAGER:
-            return await self._render_eager(channel, subdir, found)
-        loop = asyncio.get_running_loop()
+        source = _Source(asyncio.get_running_loop(), self._database, channel)
+        before = await self._read_layout(channel, subdir, found) if name == EAGER and found is not None else None
+        layout: bytes | None = None
 
         def write(writer: BlobWriter) -> None:
+            nonlocal layout
+            if name == EAGER and source.signer(subdir) is None:
+                layout = self._write_groups(writer, source, subdir, None if found is None else found.sha256, before)
+                return
             compressor = _compressor(name)
-            for piece in self._pieces(loop, channel, subdir, name):
+            for piece in self._pieces(source, channel, subdir, name):
                 writer.write(compressor.compress(piece))
             writer.write(compressor.flush())
 
         sha256, size_bytes = await self._store.render(write)
         document = Document(revision, sha256, size_bytes, clock.now())
-        await self._save(channel, subdir, name, document)
+        await self._save(channel, subdir, name, document, layout)
         return document
 
-    async def _render_eager(self, channel: Channel, subdir: str, found: Document | None) -> Document:
-        """The eager document, with what has not changed since the last one copied from there."""
-        source = _Source(asyncio.get_running_loop(), self._database, channel)
-        kept = None if found is None else await self._read_layout(channel, subdir, found)
-        layout = b""
-
-        def write(writer: BlobWriter) -> None:
-            nonlocal layout
-            eager = EagerDocument({**source.info(subdir), "subdir": subdir}, source.names(subdir), source.bodies)
-            with ExitStack() as stack:
-                before = None
-                if found is not None and kept is not None:
-                    file = stack.enter_context(self._store.path(found.sha256).open("rb"))
-                    before = Before(file, Layout.unpack(kept))
-                for piece in gather(eager.pieces(before)):
-                    writer.write(piece)
-            layout = eager.layout.pack()
-
-        sha256, size_bytes = await self._store.render(write)
-        document = Document(channel.subdirs[subdir].revision, sha256, size_bytes, clock.now())
-        await self._save(channel, subdir, EAGER, document, layout)
-        return document
+    def _write_groups(
+        self, writer: BlobWriter, source: "_Source", subdir: str, last: Sha256 | None, layout: bytes | None
+    ) -> bytes:
+        """The eager document, with what has not changed copied from the last one; its layout."""
+        eager = EagerDocument({**source.info(subdir), "subdir": subdir}, source.names(subdir), source.bodies)
+        with ExitStack() as stack:
+            before = None
+            if last is not None and layout is not None:
+                file = stack.enter_context(self._store.path(last).open("rb"))
+                before = Before(file, Layout.unpack(layout))
+            for piece in gather(eager.pieces(before)):
+                writer.write(piece)
+        return eager.layout.pack()
 
     async def _read_layout(self, channel: Channel, subdir: str, document: Document) -> bytes | None:
         """The layout of a document that is there; None when it has none."""
@@ -160,22 +157,21 @@ class Renderer:
                 )
             await advance_epoch(connection, TOPIC)
 
-    def _pieces(self, loop: asyncio.AbstractEventLoop, channel: Channel, subdir: str, name: str) -> Iterator[bytes]:
+    def _pieces(self, source: "_Source", channel: Channel, subdir: str, name: str) -> Iterator[bytes]:
         """The document's plain bytes; runs in a thread and borrows the loop for its queries."""
-        source = _Source(loop, self._database, channel)
         if name == "channeldata.json":
             return source.channeldata()
         info = {**source.info(subdir), "subdir": subdir}
         if name.startswith("run_exports.json"):
             return render_run_exports(subdir, source.shards(subdir))
         if name.startswith("current_repodata.json"):
-            return render_repodata(info, current_repodata(source.shards(subdir)))
+            return render_repodata(info, current_repodata(source.shards(subdir)), signer=source.signer(subdir))
         if name.startswith("repodata_from_packages.json"):
             return render_repodata(info, source.unpatched(subdir))
         eager = channel.documents.get((subdir, EAGER))
         if name != EAGER and eager is not None and eager.revision >= channel.subdirs[subdir].revision:
             return self._unpacked(eager)
-        return render_repodata(info, source.shards(subdir))
+        return render_repodata(info, source.shards(subdir), signer=source.signer(subdir))
 
     def _unpacked(self, document: Document) -> Iterator[bytes]:
         with self._store.path(document.sha256).open("rb") as file:
@@ -209,6 +205,10 @@ class _Source:
         """What the subdir says of itself besides its name."""
         info: dict[str, Any] = self._wait(self._read_info(subdir))
         return info
+
+    def signer(self, subdir: str) -> Signer | None:
+        """What adds signatures to the subdir's records; None in most channels."""
+        return open_signer(self._wait, self._database, self._channel, subdir)
 
     def unpatched(self, subdir: str) -> Iterator[Shard]:
         """What the sources say, merged, before this channel's own patches; only files that are published at all.

@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from headgate.channels.catalog import TOPIC as CHANNELS
 from headgate.channels.catalog import Catalog
+from headgate.channels.consistency import HIDDEN
 from headgate.channels.gating import Setting, judge_name
 from headgate.channels.knowledge import latest_assessments
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, SubdirState
 from headgate.channels.policies import TOPIC, Policies
+from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.conda.names import ArtifactName
 from headgate.conda.records import Record, to_wire
@@ -52,6 +56,10 @@ class Gatekeeper:
         if not self._snapshots.is_current():
             await self._snapshots.refresh()
 
+    async def forget(self, connection: AsyncConnection) -> None:
+        """Think again of every file: something was found out about who vouches for them."""
+        self._answers.clear()
+
     def gate_of(self, channel: Channel) -> Gate | None:
         """The channel's gate; None, found without any work, where everything passes."""
         has_feeds = latest_assessments(self._database).newest_feed_at() is not None
@@ -83,6 +91,8 @@ class Gatekeeper:
             verdict = answer.verdicts.get(artifact.filename, ALLOWED)
             if not verdict.is_passing:
                 return verdict
+            if channel.settings.is_hiding_broken and artifact.filename in answer.passing:
+                return HIDDEN
         for source in channel.sources:
             member = self._catalog.find(source.member or "")
             found = None if member is None else await self.find_withheld(member, subdir, artifact)
@@ -129,7 +139,9 @@ def open_gatekeeper(database: Database, watch: Watch) -> Gatekeeper:
     snapshots, catalog, policies = Snapshots(database, watch), Catalog(), Policies()
     snapshots.follow(CHANNELS, catalog.load)
     snapshots.follow(TOPIC, policies.load)
-    return Gatekeeper(database, snapshots, catalog, policies, Maps(database))
+    gatekeeper = Gatekeeper(database, snapshots, catalog, policies, Maps(database))
+    snapshots.follow(PROOFS, gatekeeper.forget)
+    return gatekeeper
 
 
 def refuse(channel: Channel, artifact: ArtifactName, subdir: str, verdict: Verdict) -> None:

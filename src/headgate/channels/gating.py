@@ -4,6 +4,7 @@ A shard of which nothing is held back keeps its digest, and most are never decod
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,19 +14,20 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.advisories.findings import Assessments
+from headgate.channels.corrections import Corrections
 from headgate.channels.model import Channel, Source, SourceKind
+from headgate.channels.proofs import NOTHING_FOUND, NameProofs, places_behind, prove, read_proofs
 from headgate.channels.shards import read_shards, save_shards
-from headgate.conda.patches import PatchInstructions, apply_patches
 from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
 from headgate.db import tables, tables_gate
 from headgate.db.engine import chunks
-from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.policy.facts import Facts, Origin
 from headgate.policy.gate import Gate
 from headgate.policy.glance import Glance
 from headgate.policy.memo import Memo
-from headgate.policy.verdicts import Evaluation
+from headgate.policy.proofs import Proofs
+from headgate.policy.verdicts import Evaluation, Ruling
 
 _BATCH = 1_000
 # From so many names on, a thread is worth its while.
@@ -68,8 +70,9 @@ class Setting:
     subdir: str
     gate: Gate
     book: Assessments
-    patch: PatchInstructions
-    patch_digest: bytes
+    corrections: Corrections
+    corrected: Collection[str]
+    """The names that the corrections are about."""
     now: datetime
 
     def origin(self, source: Source) -> Origin:
@@ -92,10 +95,9 @@ async def pass_names(
     found: dict[str, Passed] = {}
     told = await read_told(connection, setting, chains.keys())
     names = list(chains)
-    patched = setting.patch.names()
     for start in range(0, len(names), _BATCH):
         some = names[start : start + _BATCH]
-        keys = {name: _key(setting, name, chains[name], told, is_patched=name in patched) for name in some}
+        keys = {name: _key(setting, name, chains[name], told) for name in some}
         known = {name: answer for name in some if (answer := answers.find(keys[name], setting.now)) is not None}
         left = {name: chains[name] for name in some if name not in known}
         bodies = await read_shards(connection, (digest for chain in left.values() for _, digest in chain))
@@ -117,11 +119,23 @@ async def judge_name(
     connection: AsyncConnection, setting: Setting, name: str, chain: Chain, extra: Shard | None = None
 ) -> Evaluation:
     """The whole answer on one name; `extra` holds records that the sources do not list like that: yanked files."""
+    return (await judge_knowing(connection, setting, name, chain, extra))[0]
+
+
+async def judge_knowing(
+    connection: AsyncConnection,
+    setting: Setting,
+    name: str,
+    chain: Chain,
+    extra: Shard | None = None,
+    *,
+    has_proofs: bool = False,
+) -> tuple[Evaluation, Facts]:
+    """The same, and what it was judged by; with who vouches for the files, if wanted."""
     bodies = await read_shards(connection, (digest for _, digest in chain))
-    shard, facts = compose(setting, name, chain, bodies, await read_told(connection, setting, [name]))
-    if extra is not None:
-        shard = merge_shards([extra, shard])
-    return setting.gate.evaluate(shard, facts, setting.now)
+    told = await read_told(connection, setting, [name], has_proofs=has_proofs)
+    shard, facts = compose(setting, name, chain, bodies, told, extra)
+    return setting.gate.evaluate(shard, facts, setting.now), facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +145,20 @@ class Told:
     about_of: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """By name, and then by sha256."""
     owners: Mapping[str, str]
+    proofs: Mapping[str, NameProofs] | None
+    """None when nobody asked."""
 
 
-async def read_told(connection: AsyncConnection, setting: Setting, names: Collection[str]) -> Told:
-    """Only what the gate's rules ask for is read."""
+async def read_told(
+    connection: AsyncConnection, setting: Setting, names: Collection[str], *, has_proofs: bool = False
+) -> Told:
+    """Only what the gate's rules ask for is read, and what is known of signatures if wanted (`has_proofs`)."""
     about = await _read_about(connection, names) if setting.gate.needs_about else {}
     owners = await _read_owners(connection, names) if setting.gate.needs_owners else {}
-    return Told(about, owners)
+    proofs = None
+    if has_proofs or setting.gate.needs_proofs:
+        proofs = await read_proofs(connection, setting.channels, setting.channel, setting.subdir, names)
+    return Told(about, owners, proofs)
 
 
 async def _read_about(connection: AsyncConnection, names: Collection[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
@@ -169,43 +190,30 @@ async def _read_owners(connection: AsyncConnection, names: Collection[str]) -> d
     return {row.name: row.channel for row in await connection.execute(statement)}
 
 
-def _key(setting: Setting, name: str, chain: Chain, told: Told, *, is_patched: bool) -> tuple[Any, ...]:
+def _key(setting: Setting, name: str, chain: Chain, told: Told) -> tuple[Any, ...]:
     return (
         setting.channel.id, setting.subdir, name, tuple((source.id, digest) for source, digest in chain),
         setting.gate.digest, setting.book.digest(name), setting.book.newest_feed_at(), told.owners.get(name),
-        tuple(sorted(told.about_of.get(name, ()))), setting.patch_digest if is_patched else b"",
+        tuple(sorted(told.about_of.get(name, ()))), setting.corrections.digest if name in setting.corrected else b"",
+        (told.proofs or {}).get(name, NOTHING_FOUND).key,
     )  # fmt: skip
 
 
 def _judged(
     setting: Setting, chains: Mapping[str, Chain], bodies: Mapping[bytes, bytes], told: Told
 ) -> dict[str, Passed]:
-    patched = setting.patch.names()
-    return {
-        name: _pass_one(setting, name, chain, bodies, told, is_patched=name in patched)
-        for name, chain in chains.items()
-    }
+    return {name: _pass_one(setting, name, chain, bodies, told) for name, chain in chains.items()}
 
 
-def _pass_one(
-    setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told, *, is_patched: bool
-) -> Passed:
-    look = None
-    raw = chain[0][1] if len(chain) == 1 and not is_patched else None
-    if raw is not None:
-        facts = Facts(name=name, origin=setting.origin(chain[0][0]), owner=told.owners.get(name), book=setting.book)
-        try:
-            look = setting.gate.look(Glance(bodies[raw]), facts, setting.now)
-        except Exception:  # noqa: BLE001 - whatever is odd about it, a close look holds it back and says why
-            look = None
-        if look is not None and not look.is_needed:
-            until = None if look.until_ms is None else clock.from_ms(look.until_ms)
-            return Passed(raw, None, Note(valid_until=until))
+def _pass_one(setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told) -> Passed:
+    quick = rule_quickly(setting, [setting.gate], name, chain, bodies, told)
+    if quick is not None:
+        return _quickly_passed(chain[0][1], quick[0], quick[1][0])
     shard, facts = compose(setting, name, chain, bodies, told)
-    evaluation = setting.gate.evaluate(shard, facts, setting.now, look)
+    evaluation = setting.gate.evaluate(shard, facts, setting.now)
     note = Note(_counted(evaluation), evaluation.valid_until)
-    if raw is not None and not evaluation.held_back:
-        return Passed(raw, None, note)
+    if len(chain) == 1 and name not in setting.corrected and not evaluation.held_back:
+        return Passed(chain[0][1], None, note)
     if evaluation.published.is_empty:
         return Passed(None, None, note)
     try:
@@ -215,40 +223,94 @@ def _pass_one(
     return Passed(digest, body, note)
 
 
+def rule_quickly(
+    setting: Setting, gates: Sequence[Gate], name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
+) -> tuple[Glance, list[Ruling]] | None:
+    """What gates say of a name of which one stored shard tells everything; None: only a close look will do."""
+    if len(chain) != 1 or name in setting.corrected or name in told.about_of:
+        return None
+    source, digest = chain[0]
+    facts = Facts(name=name, origin=setting.origin(source), owner=told.owners.get(name), book=setting.book)
+    try:
+        glance = Glance(bodies[digest])
+        rulings = [gate.rule(glance, facts, setting.now) for gate in gates]
+    except Exception:  # noqa: BLE001 - a close look holds back what it cannot judge either
+        return None
+    found = [one for one in rulings if one is not None]
+    return (glance, found) if len(found) == len(rulings) else None
+
+
+def _quickly_passed(raw: bytes, glance: Glance, ruling: Ruling) -> Passed:
+    note, held = Note(_counted(ruling), ruling.valid_until), ruling.held_back
+    if not held:
+        return Passed(raw, None, note)
+    left = glance.fragments.encode_without(held)
+    return Passed(None, None, note) if left is None else Passed(*left, note)
+
+
 def compose(
-    setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
+    setting: Setting,
+    name: str,
+    chain: Chain,
+    bodies: Mapping[bytes, bytes],
+    told: Told,
+    extra: Shard | None = None,
 ) -> tuple[Shard, Facts]:
-    """The merged and patched shard of a name, and what is known of it besides."""
+    """The merged and patched shard of a name, with `extra` before it, and what is known of it besides."""
     shards = [(source, decode_stored(bodies[digest])) for source, digest in chain]
     origins: dict[str, Origin] = {}
     if len(shards) > 1:
         for source, shard in reversed(shards):
             origins.update(dict.fromkeys((filename for filename, _ in shard.records()), setting.origin(source)))
     merged = shards[0][1] if len(shards) == 1 else merge_shards([shard for _, shard in shards])
-    shard = merged if setting.patch.is_empty else apply_patches(merged, setting.patch)
+    shard = merged if setting.corrections.is_empty else setting.corrections.apply(merged)
+    if extra is not None:
+        shard = merge_shards([extra, shard])
     shown = told.about_of.get(name, {})
     about = {
         filename: shown[digest.hex()]
         for filename, record in (shard.records() if shown else ())
         if isinstance(digest := record.get("sha256"), bytes) and digest.hex() in shown
     }
+    signatures, attestations = _proofs(setting, name, chain, origins, shard, told)
     facts = Facts(
         name=name,
         origin=setting.origin(chain[0][0]) if chain else Origin("hosted", setting.channel.name),
         origins=origins,
         about=about,
+        signatures=signatures,
+        attestations=attestations,
         owner=told.owners.get(name),
         book=setting.book,
     )
     return shard, facts
 
 
-def _counted(evaluation: Evaluation) -> dict[str, int]:
+def _proofs(
+    setting: Setting, name: str, chain: Chain, origins: Mapping[str, Origin], shard: Shard, told: Told
+) -> tuple[Proofs, Proofs]:
+    """Who vouches for the files of a shard: signatures and attestations."""
+    if told.proofs is None:
+        return {}, {}
+    behind = {source.id: places_behind(setting.channels, source) for source, _ in chain}
+    usual = chain[0][0].id if chain else 0
+    places = {
+        filename: behind.get(origins[filename].source if filename in origins else usual, ())
+        for filename, _ in shard.records()
+    }
+    return prove(told.proofs.get(name, NOTHING_FOUND), shard, places)
+
+
+def _counted(ruling: Ruling) -> dict[str, int]:
     """How many records each rule holds back, and each exemption lets pass."""
+    if not ruling.verdicts:
+        return {}
+    # Verdicts of one sort are one object.
+    alike = Counter(map(id, ruling.verdicts.values()))
     counts: dict[str, int] = {}
-    for verdict in evaluation.verdicts.values():
+    for verdict in {id(one): one for one in ruling.verdicts.values()}.values():
         for policy, rule in {*verdict.rules, *verdict.exemptions}:
-            counts[f"{policy}/{rule}"] = counts.get(f"{policy}/{rule}", 0) + 1
+            counts[f"{policy}/{rule}"] = counts.get(f"{policy}/{rule}", 0) + alike[id(verdict)]
     return counts
 
 

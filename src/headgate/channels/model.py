@@ -39,6 +39,8 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Virtual: a name found in an earlier member hides that name in later ones."""
     is_keeping_cached: bool = True
     """Mirror: files already cached stay listed when upstream removes them."""
+    is_hiding_broken: bool = False
+    """Records are not listed whose dependencies policies keep out of the channel."""
     description: str = ""
 
 
@@ -102,6 +104,19 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """Since when a channel's index stands still, by whose will, and why."""
+
+    at: datetime
+    by: str
+    why: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API shows it."""
+        return {"at": self.at.isoformat(), "by": self.by, "why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """A channel with its sources, subdirs and rendered documents.
 
@@ -116,6 +131,7 @@ class Channel:
     settings: ChannelSettings
     revision: int
     created_at: datetime
+    frozen: Freeze | None = None
     sources: tuple[Source, ...] = ()
     subdirs: dict[str, SubdirState] = field(default_factory=dict)
     documents: dict[tuple[str, str], Document] = field(default_factory=dict)
@@ -129,6 +145,7 @@ class Channel:
             "settings": msgspec.to_builtins(self.settings),
             "created_at": self.created_at.isoformat(),
             "revision": self.revision,
+            "frozen": None if self.frozen is None else self.frozen.as_json(),
             "mirrors": [source.as_json() for source in self.sources if source.kind is SourceKind.UPSTREAM],
             "members": [source.member for source in self.sources if source.kind is SourceKind.MEMBER],
             "subdirs": [

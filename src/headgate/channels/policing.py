@@ -23,6 +23,7 @@ from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, Invalid, NotFound
 from headgate.policy.model import Policy, parse_policy
+from headgate.policy.sitting import INCIDENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +68,24 @@ class PolicyService:
     async def apply(self, actor: str, document: Mapping[str, Any]) -> PolicyState:
         """Make a policy, or its next version; the same document again changes nothing. Raises Invalid `policy-invalid`."""
         policy = parse_policy(document)
+        _require_ours(policy.name)
         async with self._database.write() as connection:
-            found = await _find(connection, policy.name)
-            if found is None:
-                await _insert(connection, policy.name)
-            if found is None or found.policy.document != policy.document:
-                version = 1 if found is None else found.version + 1
-                await _add_version(connection, actor, policy, version)
-                action = Action.POLICY_CREATE if found is None else Action.POLICY_SET
+            version = await write_version(connection, actor, policy)
+            if version is not None:
+                action = Action.POLICY_CREATE if version == 1 else Action.POLICY_SET
                 await record(
                     connection, action, actor, subject=policy.name, version=version, mode=policy.mode,
                     rules=len(policy.rules),
                 )  # fmt: skip
-                await _took_effect(connection, f"policy {policy.name} changed")
+                await took_effect(connection, f"policy {policy.name} changed")
             return await _get(connection, policy.name)
 
     async def delete(self, actor: str, name: str) -> None:
-        """Delete a policy with its history. Raises NotFound `policy-unknown`, Conflict `policy-in-use` while attached."""
+        """Delete a policy with its history.
+
+        Raises NotFound `policy-unknown`, Conflict `policy-in-use` while attached, `policy-built-in`.
+        """
+        _require_ours(name)
         async with self._database.write() as connection:
             found = await _get(connection, name)
             if found.attachments:
@@ -108,11 +110,12 @@ class PolicyService:
                     )
                 )
                 await record(connection, Action.POLICY_ATTACH, actor, subject=name, scope=values["scope"])
-                await _took_effect(connection, f"policy {name} attached to {values['scope']}")
+                await took_effect(connection, f"policy {name} attached to {values['scope']}")
             return await _get(connection, name)
 
     async def detach(self, actor: str, name: str, scope: str) -> PolicyState:
-        """Let it hold there no more. Raises NotFound `policy-unknown`."""
+        """Let it hold there no more. Raises NotFound `policy-unknown`, Conflict `policy-built-in`."""
+        _require_ours(name)
         async with self._database.write() as connection:
             found = await _get(connection, name)
             one = next((one for one in found.attachments if one.scope == scope), None)
@@ -121,7 +124,7 @@ class PolicyService:
             chosen = tables_gate.policy_attachment.c.id == one.id
             await connection.execute(delete(tables_gate.policy_attachment).where(chosen))
             await record(connection, Action.POLICY_DETACH, actor, subject=name, scope=scope)
-            await _took_effect(connection, f"policy {name} detached from {scope}")
+            await took_effect(connection, f"policy {name} detached from {scope}")
             return await _get(connection, name)
 
     async def list_policies(self) -> list[PolicyState]:
@@ -176,7 +179,41 @@ async def _resolve(connection: AsyncConnection, target: Target) -> dict[str, Any
     raise NotFound("mirror-unknown", f"Channel {name} has no mirror {mirror}.")
 
 
-async def _took_effect(connection: AsyncConnection, cause: str) -> None:
+def _require_ours(name: str) -> None:
+    if name == INCIDENT:
+        raise Conflict(
+            "policy-built-in", f"Policy {INCIDENT} is made of the incidents that are open: declare or lift one."
+        )
+
+
+async def write_version(connection: AsyncConnection, actor: str, policy: Policy) -> int | None:
+    """Keep a policy, or its next version, in the open transaction; its number, None when there is nothing new in it."""
+    found = await _find(connection, policy.name)
+    if found is not None and found.policy.document == policy.document:
+        return None
+    if found is None:
+        await _insert(connection, policy.name)
+    version = 1 if found is None else found.version + 1
+    await _add_version(connection, actor, policy, version)
+    return version
+
+
+async def hold_everywhere(connection: AsyncConnection, actor: str, name: str) -> None:
+    """Attach a policy to everything, in the open transaction, unless it is."""
+    number = await _id_of(connection, name)
+    columns = tables_gate.policy_attachment.c
+    known = select(columns.id).where(columns.policy_id == number, columns.scope == EVERYWHERE)
+    if (await connection.execute(known)).first() is None:
+        values = await _resolve(connection, Target(is_everywhere=True))
+        await connection.execute(
+            tables_gate.policy_attachment.insert().values(
+                policy_id=number, created_at=clock.now(), created_by=actor, **values
+            )
+        )
+
+
+async def took_effect(connection: AsyncConnection, cause: str) -> None:
+    """Tell every process of a change of policies, and judge again what that is not too much work for."""
     await advance_epoch(connection, TOPIC)
     await revise_now_or_later(connection, cause)
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.channels.dependencies import read_heads
 from headgate.channels.gating import Answers, pass_names
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, publish, read_chains, read_setting, read_world
@@ -37,7 +38,10 @@ class Stale:
 
 
 async def find_stale(connection: AsyncConnection, world: World, now: datetime | None = None) -> list[Stale]:
-    """Subdirs that did not pass their channel's gate as it is now; with a moment, also names that are due by then."""
+    """Subdirs that did not pass their channel's gate as it is now; with a moment, also names that are due by then.
+
+    What is frozen is judged again when it is unfrozen.
+    """
     columns = tables.subdir.c
     rows = (await connection.execute(select(columns.channel_id, columns.id, columns.name, columns.gate))).all()
     due: dict[int, set[str]] = {}
@@ -48,6 +52,8 @@ async def find_stale(connection: AsyncConnection, world: World, now: datetime | 
     found = []
     for row in rows:
         channel = world.channels[row.channel_id]
+        if channel.frozen is not None:
+            continue
         gate = world.gate_of(channel)
         if row.gate != (None if gate is None else gate.digest):
             found.append(Stale(channel, row.name, row.id))
@@ -102,6 +108,8 @@ async def revise_subdir(database: Database, channel_name: str, subdir: str) -> i
         if gate is not None:
             setting = await read_setting(connection, world, stale.channel, subdir, gate)
             await pass_names(connection, setting, chains, answers, does_save=False)
+            if stale.channel.settings.is_hiding_broken:
+                await read_heads(connection, {digest for chain in chains.values() for _, digest in chain})
     async with database.write() as connection:
         world = await read_world(connection, answers)
         stale = _of(await find_stale(connection, world, clock.now()), channel_name, subdir)

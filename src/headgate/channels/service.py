@@ -15,10 +15,9 @@ from headgate.channels.catalog import TOPIC, get_channel, read_channels
 from headgate.channels.mirror_service import follow
 from headgate.channels.mirrors import Mirror
 from headgate.channels.model import Channel, ChannelKind, ChannelSettings, Privacy, SourceKind
-from headgate.channels.revisions import ensure_subdir, publish, publish_all
+from headgate.channels.revisions import publish, publish_all
 from headgate.channels.sources import add_source, forget_fingerprints
 from headgate.conda.names import ChannelName, Subdir
-from headgate.conda.patches import PatchInstructions
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch
 from headgate.db.sealing import Sealer
@@ -30,20 +29,26 @@ _NOUNS = frozenset(
     {
         "affected",
         "artifacts",
+        "batches",
         "unsatisfiable",
         "coverage",
         "exports",
         "fetch",
+        "freeze",
         "imports",
         "patches",
         "mirror",
         "mirrors",
+        "packages",
         "revisions",
+        "rollback",
         "sync",
+        "unfreeze",
+        "waiting",
         "why",
     }
 )
-_LONG_NOUNS = frozenset({"artifacts", "exports", "imports", "mirrors", "patches"})
+_LONG_NOUNS = frozenset({"artifacts", "batches", "exports", "imports", "mirrors", "packages", "patches", "rollback"})
 # Kinds whose one source comes with the channel.
 _OWN_SOURCES = {ChannelKind.HOSTED: SourceKind.HOSTED, ChannelKind.BUNDLE: SourceKind.BUNDLE}
 
@@ -150,31 +155,6 @@ class ChannelService:
                 return
             await record(connection, Action.CHANNEL_OPEN_SUBDIR, "headgate", channel=channel.name, subject=subdir)
             await publish(connection, channel.id, subdir, set(), "subdir opened")
-
-    async def patch(self, actor: str, name: ChannelName, subdir: Subdir, document: bytes) -> None:
-        """Replace a subdir's patch instructions (`{}`: none) and publish what they change.
-
-        Raises NotFound `channel-unknown`, Invalid `patch-invalid`.
-        """
-        new = PatchInstructions.parse(document)
-        async with self._database.write() as connection:
-            channel = await get_channel(connection, name)
-            number = await ensure_subdir(connection, channel.id, subdir)
-            columns = tables.subdir.c
-            old = (await connection.execute(select(columns.patch).where(columns.id == number))).scalar_one()
-            await connection.execute(update(tables.subdir).where(columns.id == number).values(patch=document))
-            touched = new.names() | PatchInstructions.parse(old or b"{}").names()
-            await record(connection, Action.CHANNEL_PATCH, actor, channel=name, subject=subdir, names=len(touched))
-            await publish(connection, channel.id, subdir, touched, "patch instructions changed")
-
-    async def get_patch(self, channel: Channel, subdir: Subdir) -> bytes:
-        """The subdir's patch instructions as they were given."""
-        columns = tables.subdir.c
-        async with self._database.read() as connection:
-            found = await connection.execute(
-                select(columns.patch).where(columns.channel_id == channel.id, columns.name == subdir)
-            )
-            return found.scalar_one_or_none() or b'{"patch_instructions_version":1}'
 
 
 async def create_channel(

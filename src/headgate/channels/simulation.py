@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from headgate.channels.gating import Chain, Setting, Told, compose, read_told
+from headgate.channels.gating import Chain, Setting, Told, compose, read_told, rule_quickly
 from headgate.channels.model import Channel
 from headgate.channels.policies import Attachment, PolicyBook
 from headgate.channels.revisions import World, read_chains, read_setting
@@ -13,11 +14,9 @@ from headgate.channels.shards import read_shards
 from headgate.conda.specs import age_key
 from headgate.db.engine import Database
 from headgate.policy.exemptions import Exemption
-from headgate.policy.facts import Facts
-from headgate.policy.gate import Gate, Look
-from headgate.policy.glance import Glance
+from headgate.policy.gate import Gate
 from headgate.policy.model import Policy
-from headgate.policy.verdicts import Evaluation
+from headgate.policy.verdicts import Ruling, Verdict
 
 _BATCH = 1_000
 _OPEN = Gate(())
@@ -25,13 +24,17 @@ _OPEN = Gate(())
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record that would appear or disappear, with the rules that held it back before, or would."""
+    """A record that would appear or disappear, with the rules that held it back before, or would.
+
+    `downloads`: how often it was downloaded lately, where somebody counted.
+    """
 
     subdir: str
     filename: str
     name: str
     version: str
     rules: tuple[str, ...]
+    downloads: int = 0
 
 
 @dataclass(slots=True)
@@ -55,6 +58,34 @@ class Simulation:
     def by_name(self) -> tuple[Counter[str], Counter[str]]:
         """The same by package name."""
         return Counter(one.name for one in self.appearing), Counter(one.name for one in self.disappearing)
+
+    def weigh(self, downloads: Mapping[tuple[str, str], int]) -> None:
+        """Note how often each record was downloaded, by (subdir, file name); the most downloaded come first then."""
+        self.appearing, self.disappearing = _weighed(self.appearing, downloads), _weighed(self.disappearing, downloads)
+
+    def downloads_by_rule(self) -> Counter[str]:
+        """Downloads of what would disappear, by the rule that takes it away."""
+        return _sum((rule, one.downloads) for one in self.disappearing for rule in one.rules)
+
+    def downloads_by_name(self) -> Counter[str]:
+        """The same by package name."""
+        return _sum((one.name, one.downloads) for one in self.disappearing)
+
+
+def _weighed(changes: Iterable[Change], downloads: Mapping[tuple[str, str], int]) -> list[Change]:
+    found = [
+        replace(one, downloads=count) if (count := downloads.get((one.subdir, one.filename), 0)) else one
+        for one in changes
+    ]
+    return sorted(found, key=lambda one: -one.downloads)
+
+
+def _sum(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for key, number in pairs:
+        if number:
+            total[key] += number
+    return total
 
 
 def _count(changes: Iterable[Change]) -> Counter[str]:
@@ -91,7 +122,7 @@ async def simulate(database: Database, world: World, channel: Channel, draft: Dr
             for start in range(0, len(names), _BATCH):
                 some = {name: chains[name] for name in names[start : start + _BATCH]}
                 bodies = await read_shards(connection, (digest for chain in some.values() for _, digest in chain))
-                await asyncio.to_thread(_try_all, setting, new, some, bodies, told, result)
+                await asyncio.to_thread(_compare_all, setting, (old, new), some, bodies, told, result)
     return result
 
 
@@ -99,66 +130,59 @@ def _both(old: Gate, new: Gate) -> Gate:
     return Gate((*old.attached, *new.attached))
 
 
-def _try_all(
+def _compare_all(
     setting: Setting,
-    new: Gate,
+    gates: Sequence[Gate],
     chains: Mapping[str, Chain],
     bodies: Mapping[bytes, bytes],
     told: Told,
     into: Simulation,
 ) -> None:
-    patched = setting.patch.names()
     for name, chain in chains.items():
-        looks = (None, None) if name in patched or len(chain) > 1 else _looks(setting, new, name, chain, bodies, told)
-        if any(look is None or look.is_needed for look in looks):
+        quick = rule_quickly(setting, gates, name, chain, bodies, told)
+        if quick is not None:
+            glance, (before, after) = quick
+            if before.verdicts or after.verdicts:
+                versions = {filename: str(record.version) for filename, record in glance.entries()}
+                _compare(setting.subdir, name, (before, after), versions, into)
+        else:
             shard, facts = compose(setting, name, chain, bodies, told)
-            before = setting.gate.evaluate(shard, facts, setting.now, looks[0])
-            _compare(setting.subdir, name, before, new.evaluate(shard, facts, setting.now, looks[1]), into)
+            versions = {filename: str(record.get("version")) for filename, record in shard.records()}
+            before, after = (gate.evaluate(shard, facts, setting.now) for gate in gates)
+            _compare(setting.subdir, name, (before, after), versions, into)
 
 
-def _looks(
-    setting: Setting, new: Gate, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
-) -> tuple[Look | None, Look | None]:
-    source, digest = chain[0]
-    facts = Facts(name=name, origin=setting.origin(source), owner=told.owners.get(name), book=setting.book)
-    try:
-        glance = Glance(bodies[digest])
-        return setting.gate.look(glance, facts, setting.now), new.look(glance, facts, setting.now)
-    except Exception:  # noqa: BLE001 - whatever is odd about it, the close look says
-        return None, None
+def _compare(
+    subdir: str, name: str, rulings: tuple[Ruling, Ruling], versions: Mapping[str, str], into: Simulation
+) -> None:
+    before, after = rulings[0].held_back, rulings[1].held_back
+    # Verdicts of one sort are one object.
+    rules = {
+        id(one): tuple(sorted({f"{policy}/{rule}" for policy, rule in one.rules}))
+        for one in (*before.values(), *after.values())
+    }
 
-
-def _compare(subdir: str, name: str, before: Evaluation, after: Evaluation, into: Simulation) -> None:
-    old, new = (
-        {file for file, _ in before.published.records()},
-        {file for file, _ in after.published.records()},
-    )
-    records = dict(before.judged.records())
-
-    def changes(filenames: Iterable[str], told: Evaluation) -> list[Change]:
+    def changes(filenames: Iterable[str], held: Mapping[str, Verdict]) -> list[Change]:
         return [
-            Change(
-                subdir,
-                filename,
-                name,
-                str(records[filename].get("version")),
-                tuple(sorted({f"{policy}/{rule}" for policy, rule in told.verdict(filename).rules})),
-            )
+            Change(subdir, filename, name, versions[filename], rules[id(held[filename])])
             for filename in sorted(filenames)
         ]
 
-    into.appearing += changes(new - old, before)
-    gone = changes(old - new, after)
+    into.appearing += changes(before.keys() - after.keys(), before)
+    gone = changes(after.keys() - before.keys(), after)
     into.disappearing += gone
-    if gone and not new:
-        into.lost.append((subdir, name))
     if gone:
-        into.next_versions[name] = _next_version([records[one.filename] for one in gone], [records[one] for one in new])
+        passing = {version for filename, version in versions.items() if filename not in after}
+        if not passing:
+            into.lost.append((subdir, name))
+        into.next_versions[name] = _next_version({one.version for one in gone}, passing)
 
 
-def _next_version(gone: Sequence[Mapping[str, object]], passing: Sequence[Mapping[str, object]]) -> str | None:
-    newest_gone = max(age_key(dict(one))[:2] for one in gone)
-    above = [one for one in passing if age_key(dict(one))[:2] > newest_gone]
-    if above:
-        return str(min(above, key=lambda one: age_key(dict(one)))["version"])
-    return str(max(passing, key=lambda one: age_key(dict(one)))["version"]) if passing else None
+def _next_version(gone: Collection[str], passing: Collection[str]) -> str | None:
+    newest_gone = max(map(_order, gone))[:2]
+    above = [one for one in passing if _order(one)[:2] > newest_gone]
+    return min(above, key=_order) if above else max(passing, key=_order, default=None)
+
+
+def _order(version: str) -> tuple[Any, ...]:
+    return (*age_key({"version": version})[:2], version)

@@ -6,16 +6,21 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.channels.gating import judge_name
+from headgate.channels.consistency import HIDDEN
+from headgate.channels.gating import judge_knowing
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, read_chains, read_setting
+from headgate.channels.shards import read_shards
+from headgate.channels.sources import read_published
 from headgate.conda.names import ArtifactName
 from headgate.conda.records import from_wire
+from headgate.conda.shards import decode_stored
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
 from headgate.policy.gate import Gate
+from headgate.policy.proofs import ABSENT, Proof
 from headgate.policy.specs import Spec, parse_policy_spec
-from headgate.policy.verdicts import Verdict
+from headgate.policy.verdicts import Evaluation, Verdict
 
 # Held by channels without policies: everything passes.
 _OPEN = Gate(())
@@ -30,6 +35,8 @@ class Explanation:
     filename: str
     verdict: Verdict
     valid_until: datetime | None
+    signature: Proof
+    attestation: Proof
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows."""
@@ -41,6 +48,8 @@ class Explanation:
             "is_passing": self.verdict.is_passing,
             "reasons": [one.as_json() for one in self.verdict.reasons],
             "valid_until": self.valid_until,
+            "signature": self.signature.as_json(),
+            "attestation": self.attestation.as_json(),
         }
 
 
@@ -77,14 +86,37 @@ async def _explain(
     chain = (await read_chains(connection, channel, subdir, [name])).get(name, ())
     found: dict[str, Explanation] = {}
     if chain:
-        evaluation = await judge_name(connection, setting, name, chain)
+        evaluation, facts = await judge_knowing(connection, setting, name, chain, has_proofs=True)
+        hidden = await _hidden(connection, channel, subdir, name, evaluation)
         for filename, record in evaluation.judged.records():
             if spec is None or spec.surely_matches(from_wire(record)):
                 verdict = evaluation.verdict(filename)
-                found[filename] = Explanation(channel.name, subdir, filename, verdict, evaluation.valid_until)
+                if verdict.is_passing and filename in hidden:
+                    verdict = HIDDEN
+                found[filename] = Explanation(
+                    channel.name,
+                    subdir,
+                    filename,
+                    verdict,
+                    evaluation.valid_until,
+                    facts.signatures.get(filename, ABSENT),
+                    facts.attestations.get(filename, ABSENT),
+                )
     if channel.kind is ChannelKind.VIRTUAL:
         for source in channel.sources:
             member = world.channels.get(source.member_id or 0)
             for one in await _explain(connection, world, member, subdir, name, spec) if member else ():
                 found.setdefault(one.filename, one)
     return sorted(found.values(), key=lambda one: one.filename)
+
+
+async def _hidden(
+    connection: AsyncConnection, channel: Channel, subdir: str, name: str, evaluation: Evaluation
+) -> set[str]:
+    """Files that pass, and are not listed because they could not be installed."""
+    if not channel.settings.is_hiding_broken:
+        return set()
+    digests = await read_published(connection, channel.id, subdir, [name])
+    bodies = await read_shards(connection, digests.values())
+    listed = {filename for body in bodies.values() for filename, _ in decode_stored(body).records()}
+    return {filename for filename, _ in evaluation.published.records()} - listed

@@ -1,9 +1,11 @@
 """A running server's API, asked one thing at a time."""
 
 import os
+import re
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote, urlsplit
@@ -125,6 +127,12 @@ class Server:
         """Send a package file; the artifact. `told` as for `send_file`."""
         return self.send_file(channel_path(channel, "artifacts"), file, told, filename=file.name)
 
+    def upload_attested(self, channel: str, file: Path, attestation: Path, told: Callable[[int], None]) -> Any:
+        """The same with an attestation, in one form; the artifact."""
+        form = form_of({"attestation": attestation, "file": file}, told)
+        answer = self._ask("POST", channel_path(channel, "artifacts"), {}, timeout_s=_UPLOAD_TIMEOUT_S, **form)
+        return answer["items"][0]
+
     def send_file(self, path: str, file: Path, told: Callable[[int], None], **parameters: Any) -> Any:
         """Send a file, calling `told` with the number of bytes that went since the last call; the answer."""
         return self._ask(
@@ -225,6 +233,22 @@ async def pieces_of(files: Sequence[Path], told: Callable[[int], None]) -> Async
             while piece := await to_thread(source.read, _PIECE_BYTES):
                 yield piece
                 told(len(piece))
+
+
+def form_of(files: Mapping[str, Path], told: Callable[[int], None]) -> dict[str, Any]:
+    """Body and headers of a form with these files, in their order, sent as they are read (RFC 7578)."""
+    boundary = token_hex(16)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for field, file in files.items():
+            name = re.sub(r'["\r\n]', "_", file.name)
+            yield f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"; filename="{name}"\r\n\r\n'.encode()
+            async for piece in pieces_of([file], told):
+                yield piece
+            yield b"\r\n"
+        yield f"--{boundary}--\r\n".encode()
+
+    return {"data": pieces(), "headers": {"Content-Type": f"multipart/form-data; boundary={boundary}"}}
 
 
 def _proxy_of(url: str) -> str | None:

@@ -10,20 +10,25 @@ from headgate.cli import (
     artifact,
     bundle,
     ca,
-    channel,
+    channel_life,
     doctor,
     exemption,
     grant,
     group,
+    incident,
     init,
     job,
     ldap,
     login,
-    mirror_filters,
+    mirror_trust,
     network,
     oidc,
+    package,
+    patch,
+    pipeline,
     policy,
     promote,
+    request,
     role,
     serve,
     session,
@@ -69,15 +74,19 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
-app.add_typer(channel.app, name="channel")
+app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
-app.add_typer(mirror_filters.app, name="mirror")
+app.add_typer(mirror_trust.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(package.app, name="package")
+app.add_typer(patch.app, name="patch")
+app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
+app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
@@ -94,3 +103,4 @@ app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)
 app.add_typer(promote.app, name="promotion")
+app.add_typer(request.app, name="request")

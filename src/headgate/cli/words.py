@@ -15,3 +15,4 @@ UpstreamOption = Annotated[
 ]
 Channel = Annotated[str, typer.Argument(metavar="CHANNEL", help="Name of a channel.")]
 Subdirs = Annotated[list[str] | None, typer.Option("--subdir", metavar="S", help="A subdir; may be repeated.")]
+Comment = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why, for whoever asks later.")]

@@ -5,11 +5,14 @@ as they came.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from headgate.kernel.errors import Invalid
 
 Record = dict[str, Any]
+RecordView = Mapping[str, Any]
+"""A record that is only read."""
 
 # Later than any time in seconds conda can mean (the last second of the year 9999): beyond it, milliseconds.
 _LAST_SECOND = 253_402_300_799
@@ -57,7 +60,7 @@ def become_plain(record: Record) -> Record:
     return record
 
 
-def build_time_ms(record: Record) -> int | None:
+def build_time_ms(record: RecordView) -> int | None:
     """When the package was built, in milliseconds; None when its `timestamp` is absent or makes no sense.
 
     Old builds wrote seconds. They are told apart as conda does: a number past the year 9999 is milliseconds.

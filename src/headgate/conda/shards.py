@@ -5,7 +5,7 @@ Encoding is deterministic, so equal content has equal bytes and two channels tha
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any, TypeVar
@@ -111,14 +111,15 @@ class _Codecs(threading.local):
         self.decompressor = zstandard.ZstdDecompressor()
 
 
-def _refuse_extension(code: int, _data: memoryview) -> None:
+def refuse_extension(code: int, _data: memoryview) -> None:
+    """Nothing in a shard is of a type of msgpack's own."""
     raise ValueError(f"msgpack extension type {code} is not allowed")
 
 
 _codecs = _Codecs()
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
-_shard_decoder = msgspec.msgpack.Decoder(Shard, ext_hook=_refuse_extension)
-_index_decoder = msgspec.msgpack.Decoder(_Wire, ext_hook=_refuse_extension)
+_shard_decoder = msgspec.msgpack.Decoder(Shard, ext_hook=refuse_extension)
+_index_decoder = msgspec.msgpack.Decoder(_Wire, ext_hook=refuse_extension)
 
 
 def encode_shard(shard: Shard) -> tuple[bytes, bytes]:
@@ -127,14 +128,20 @@ def encode_shard(shard: Shard) -> tuple[bytes, bytes]:
     Keys are sorted at all levels and `v3` appears only when it holds something. Raises Invalid `shard-invalid` for
     values that msgpack cannot hold, such as integers beyond 64 bits.
     """
-    wire: dict[str, object] = {
-        "packages": shard.packages,
-        "packages.conda": shard.conda,
-        "removed": sorted(shard.removed),
-    }
-    v3 = {group: records for group, records in shard.v3.items() if records}
-    if v3:
-        wire["v3"] = v3
+    return pack_shard(shard.packages, shard.conda, shard.v3, shard.removed)
+
+
+def pack_shard(
+    packages: Mapping[str, object],
+    conda: Mapping[str, object],
+    v3: Mapping[str, Mapping[str, object]],
+    removed: Iterable[str],
+) -> tuple[bytes, bytes]:
+    """The same of a shard's members, whose records may be msgpack already (`msgspec.Raw`)."""
+    wire: dict[str, object] = {"packages": packages, "packages.conda": conda, "removed": sorted(removed)}
+    filled = {group: records for group, records in v3.items() if records}
+    if filled:
+        wire["v3"] = filled
     try:
         packed = _encoder.encode(wire)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
@@ -161,6 +168,11 @@ def decode_stored(data: bytes) -> Shard:
 def decode_as(data: bytes, decoder: "msgspec.msgpack.Decoder[T]") -> T:
     """Decode a stored shard into a smaller type of one's own. Raises Invalid `shard-invalid` when it does not fit."""
     return _decode("shard", data, MAX_SHARD_BYTES, decoder.decode)
+
+
+def unpack_shard(data: bytes) -> bytes:
+    """The msgpack of a stored shard, for who decodes it more than once. Raises Invalid `shard-invalid`."""
+    return _decode("shard", data, MAX_SHARD_BYTES, bytes)
 
 
 def check_filenames(shard: Shard) -> None:

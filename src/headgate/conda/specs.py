@@ -7,7 +7,7 @@ from rattler import MatchSpec, PackageRecord, Version
 from rattler.exceptions import InvalidMatchSpecError, InvalidPackageNameError, InvalidVersionError
 from rattler.package.build_string import BuildString
 
-from headgate.conda.records import Record, build_time_ms
+from headgate.conda.records import RecordView, build_time_ms
 from headgate.kernel.errors import Invalid
 
 # py-rattler has no common error; besides its own it raises these for values of the wrong type, sign or form.
@@ -46,7 +46,7 @@ def compare_versions(left: str, right: str) -> int:
     return (first > second) - (first < second)
 
 
-def age_key(record: Record) -> tuple[Any, ...]:
+def age_key(record: RecordView) -> tuple[Any, ...]:
     """Orders records by version, build number and build time; one whose version makes no sense is the oldest."""
     number = record.get("build_number")
     rest = (number if isinstance(number, int) else 0, build_time_ms(record) or 0)
@@ -56,7 +56,7 @@ def age_key(record: Record) -> tuple[Any, ...]:
         return (False, str(record.get("version")), *rest)
 
 
-def matches(spec: MatchSpec, record: Record) -> bool:
+def matches(spec: MatchSpec, record: RecordView) -> bool:
     """Whether a record, in either form, satisfies a spec; a record that makes no sense satisfies none.
 
     The channel of the spec is not looked at.
@@ -67,7 +67,7 @@ def matches(spec: MatchSpec, record: Record) -> bool:
         return False
 
 
-def is_match(spec: MatchSpec, record: Record) -> bool:
+def is_match(spec: MatchSpec, record: RecordView) -> bool:
     """The same for who must know the difference. Raises Invalid `record-unreadable` for one that makes no sense."""
     if spec.subdir is not None and spec.subdir != record.get("subdir"):
         return False
@@ -77,7 +77,7 @@ def is_match(spec: MatchSpec, record: Record) -> bool:
         raise Invalid("record-unreadable", f"The record of {record.get('name')!r:.80} makes no sense.") from error
 
 
-def _as_package_record(record: Record) -> PackageRecord:
+def _as_package_record(record: RecordView) -> PackageRecord:
     return PackageRecord(
         name=record["name"],
         version=record["version"],

@@ -3,7 +3,7 @@
 import contextlib
 import copy
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from psycopg.errors import DiskFull
@@ -17,6 +17,7 @@ from headgate.db import tables
 from headgate.kernel.errors import Unavailable
 
 T = TypeVar("T")
+Last = dict[Callable[[AsyncConnection, list[Any]], Awaitable[None]], list[Any]]
 
 _SQLITE_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -54,9 +55,12 @@ class Database:
         """
         with disk_errors():
             async with self.engine.connect() as connection:
-                await connection.execution_options(headgate_write=True)
+                last: Last = {}
+                await connection.execution_options(headgate_write=True, headgate_last=last)
                 async with connection.begin():
                     yield connection
+                    for work, items in last.items():
+                        await work(connection, items)
 
     def in_schema(self, name: str) -> "Database":
         """The same database and connections, its tables meant to lie in another schema of PostgreSQL."""
@@ -67,6 +71,31 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def do_last(
+    connection: AsyncConnection, work: Callable[[AsyncConnection, list[Any]], Awaitable[None]], item: Any
+) -> None:
+    """Let `work` be called just before the transaction commits, once, with every item that was given for it.
+
+    What takes a lock that everybody wants is done there: it is held shortly, and nobody who holds it waits for another.
+    """
+    last: Last = connection.sync_connection.get_execution_options()["headgate_last"]  # type: ignore[union-attr]
+    last.setdefault(work, []).append(item)
+
+
+@contextlib.asynccontextmanager
+async def savepoint(connection: AsyncConnection) -> AsyncIterator[None]:
+    """A part of a transaction that is undone when it raises, what it wanted done last included."""
+    last: Last = connection.sync_connection.get_execution_options()["headgate_last"]  # type: ignore[union-attr]
+    before = {work: len(items) for work, items in last.items()}
+    try:
+        async with connection.begin_nested():
+            yield
+    except BaseException:
+        for work, items in list(last.items()):
+            del items[before.get(work, 0) :]
+        raise
 
 
 def _create_engine(url: str, *, is_sqlite: bool) -> AsyncEngine:

@@ -1,4 +1,4 @@
-"""Every table, in one place; those of signing in stand in `tables_sign_in.py`.
+"""Every table, in one place; those of signing in stand in `tables_sign_in.py`, those beside audit events in `tables_audit.py`.
 
     channel 1─* source 1─* source_subdir 1─* source_shard ──┐ raw shards, as each source has them
     channel 1─* subdir 1─* revision                          ├─> shard (bytes by digest)
@@ -176,6 +176,9 @@ channel = Table(
     Column("settings", JSON, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("frozen_at", Moment, nullable=True),
+    Column("frozen_by", String, nullable=True),
+    Column("frozen_why", String, nullable=True),
     sqlite_autoincrement=True,
 )
 
@@ -226,6 +229,8 @@ source_subdir = Table(
     Column("filter_key", String, nullable=True),
     Column("closure", Bytes, nullable=True),
     Column("signed", Bytes, nullable=True),
+    # What its signatures were verified with: the mirror's settings, and the keys that are trusted.
+    Column("trust_key", String, nullable=True),
     UniqueConstraint("source_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -261,6 +266,8 @@ subdir = Table(
     Column("info", JSON, nullable=False, server_default="{}"),
     Column("patch", Bytes, nullable=True),
     Column("gate", Bytes, nullable=True),
+    # The first revision whose files are told by `artifact_state`.
+    Column("known_since", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("channel_id", "name"),
     sqlite_autoincrement=True,
 )
@@ -328,10 +335,13 @@ blob = Table(
     Column("created_at", Moment, nullable=False),
 )
 
+# Numbered without gaps, each with a hash of itself and of the one before: see audit/chain.py.
 audit_event = Table(
     "audit_event",
     metadata,
     _id(),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("hash", Bytes, nullable=False),
     Column("at", Moment, nullable=False, index=True),
     Column("action", String, nullable=False),
     Column("actor", String, nullable=False),

@@ -101,7 +101,7 @@ class FromUpstream:
 
     async def open(self, wanted: Located) -> StoredFile | Flight:
         """The flight that brings it. Raises Unavailable `artifact-missing` when no upstream could."""
-        return self._flights.join(wanted, await self._addresses(wanted))
+        return self._flights.join(wanted, await self.addresses(wanted))
 
     async def elsewhere(self, wanted: Located) -> str | None:
         """Where a client may be sent for it, by a mirror that redirects; None when it has to be delivered.
@@ -113,7 +113,7 @@ class FromUpstream:
         source = await self._bringing(wanted)
         if source is None or not _is_redirecting(source):
             return None
-        found = await self._addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
+        found = await self.addresses(replace(wanted, channel=replace(wanted.channel, sources=(source,))))
         return await found[0].outgoing.locate(found[0].url)
 
     async def _bringing(self, wanted: Located) -> Source | None:
@@ -136,7 +136,7 @@ class FromUpstream:
         Unlike everything else these are not verified: the client asked for a part, and a part has no digest.
         """
         headers = {"Range": f"bytes={start}-{end - 1}"}
-        first = (await self._addresses(wanted))[0]
+        first = (await self.addresses(wanted))[0]
         async with contextlib.AsyncExitStack() as stack:
             try:
                 answer = await stack.enter_async_context(
@@ -149,7 +149,8 @@ class FromUpstream:
                 return None
             return _pieces(answer, stack.pop_all())
 
-    async def _addresses(self, wanted: Located) -> list[Address]:
+    async def addresses(self, wanted: Located) -> list[Address]:
+        """Where the file may be had, the best first. Raises Unavailable `artifact-missing`."""
         columns = tables.source_subdir.c
         sources = {one.id: one for one in wanted.channel.sources if one.kind is SourceKind.UPSTREAM}
         async with self._database.read() as connection:

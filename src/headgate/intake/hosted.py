@@ -10,7 +10,7 @@ An artifact's life:
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +22,21 @@ from headgate.advisories.identities import purls_of, urls_of
 from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import require_channel
+from headgate.channels.foreseeing import shard_of
+from headgate.channels.freezing import require_thawed
 from headgate.channels.model import Channel, SourceKind
+from headgate.channels.proofs import Checked, add_attestation
 from headgate.channels.revisions import ensure_subdir, publish
 from headgate.channels.shards import save_shards
 from headgate.channels.sources import drop_source_shards, save_source_shards, source_subdir_id
+from headgate.channels.states import note_states
 from headgate.conda.names import ArtifactName, Sha256, Subdir
-from headgate.conda.records import Record, to_wire
+from headgate.conda.records import Record
 from headgate.conda.shards import Shard, encode_shard
 from headgate.db import tables
-from headgate.db.engine import Database, insert
+from headgate.db.engine import Database, insert, savepoint
 from headgate.kernel import clock
-from headgate.kernel.errors import Conflict, NotFound, Unavailable
+from headgate.kernel.errors import Conflict, Invalid, NotFound, Unavailable
 from headgate.storage.local import BlobStore
 
 _MOST_AT_ONCE = 200
@@ -63,13 +67,14 @@ class Add(Change):
     origin: str = "upload"
     action: Action = Action.ARTIFACT_UPLOAD
     may_replace_deleted: bool = False
+    attested: Checked | None = None
 
     async def apply(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
-        """Raises Conflict `artifact-exists` or `artifact-deleted`; the same bytes again change nothing."""
+        """Raises Conflict `artifact-exists` or `artifact-deleted`; the same bytes again bring at most an attestation."""
         found = await _find(connection, subdir_id, self.artifact)
         if found is not None and found.status != "deleted":
             if found.sha256 == self.sha256:
-                return False
+                return await self._attest(connection, channel, subdir_id)
             raise Conflict(
                 "artifact-exists",
                 f"{channel.name}/{self.subdir}/{self.artifact} exists with other bytes (sha256 {found.sha256}). "
@@ -100,6 +105,25 @@ class Add(Change):
         name = self.artifact.name
         await learn(connection, {name: purls_of(self.record)}, {name: urls_of(self.about or {})})
         await _audit(connection, self.action, self, channel, sha256=self.sha256, size_bytes=self.size_bytes)
+        await self._attest(connection, channel, subdir_id)
+        return True
+
+    async def _attest(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
+        """Let the record name the attestation, beside those that it named; False when there is no news."""
+        columns = tables.artifact.c
+        chosen = (columns.subdir_id == subdir_id, columns.filename == self.artifact.filename)
+        known: Record = msgspec.json.decode(
+            (await connection.execute(select(columns.record).where(*chosen))).scalar_one()
+        )
+        added = None if self.attested is None else await add_attestation(connection, known, self.attested)
+        if added is None:
+            return False
+        record = known | {"attestations_sha256": added.sidecar}
+        await connection.execute(update(tables.artifact).where(*chosen).values(record=msgspec.json.encode(record)))
+        publishers = [one.identity for one in added.attested.publishers]
+        await _audit(
+            connection, Action.ARTIFACT_ATTEST, self, channel, attestations=added.sidecar, publishers=publishers
+        )
         return True
 
 
@@ -112,7 +136,10 @@ class SetStatus(Change):
     allowed_from: frozenset[str]
 
     async def apply(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
-        """Raises NotFound `artifact-unknown`, Conflict `artifact-status`."""
+        """Raises NotFound `artifact-unknown`, Conflict `artifact-status`, and `channel-frozen` for a deletion.
+
+        A deleted file is out of reach at once, so a frozen index would name what nobody can have.
+        """
         found = await _find(connection, subdir_id, self.artifact)
         if found is None or found.status == "deleted":
             raise NotFound("artifact-unknown", f"There is no {self.artifact} in {channel.name}/{self.subdir}.")
@@ -120,6 +147,8 @@ class SetStatus(Change):
             return False
         if found.status not in self.allowed_from:
             raise Conflict("artifact-status", f"{self.artifact} is {found.status}; it cannot become {self.status}.")
+        if self.status == "deleted":
+            await require_thawed(connection, channel.name)
         chosen = tables.artifact.c.id == found.id
         await connection.execute(update(tables.artifact).where(chosen).values(status=self.status))
         await _audit(connection, self.action, self, channel, sha256=found.sha256)
@@ -222,32 +251,42 @@ async def apply_together(connection: AsyncConnection, channel: Channel, changes:
 
 async def _applied(connection: AsyncConnection, channel: Channel, change: Change) -> bool | Exception:
     try:
-        async with connection.begin_nested():  # a refused change leaves nothing behind, not even its subdir
+        async with savepoint(connection):  # a refused change leaves nothing behind, not even its subdir
             subdir_id = await ensure_subdir(connection, channel.id, change.subdir)
             return await change.apply(connection, channel, subdir_id)
-    except (Conflict, NotFound, Unavailable) as error:
+    except (Conflict, Invalid, NotFound, Unavailable) as error:
         return error
 
 
 async def _reindex(
     connection: AsyncConnection, channel: Channel, changes: list[Change], cause: str = "artifacts changed"
 ) -> None:
-    touched: dict[Subdir, set[str]] = defaultdict(set)
+    touched: dict[Subdir, set[ArtifactName]] = defaultdict(set)
     for change in changes:
-        touched[change.subdir].add(change.artifact.name)
-    source = next(source for source in channel.sources if source.kind is SourceKind.HOSTED)
-    for subdir, names in touched.items():
+        touched[change.subdir].add(change.artifact)
+    for subdir, artifacts in touched.items():
         subdir_id = await ensure_subdir(connection, channel.id, subdir)
-        place = await source_subdir_id(connection, source.id, subdir)
-        for name in sorted(names):
-            shard = await _hosted_shard(connection, subdir_id, name)
-            if shard.is_empty:
-                await drop_source_shards(connection, place, [name])
-                continue
-            digest, body = encode_shard(shard)
-            await save_shards(connection, {digest: body})
-            await save_source_shards(connection, place, {name: (digest, digest)})
-        await publish(connection, channel.id, subdir, names, cause)
+        await note_states(connection, subdir_id, {artifact.filename for artifact in artifacts})
+        names = {artifact.name for artifact in artifacts}
+        await reindex_names(connection, channel, subdir, names, cause)
+
+
+async def reindex_names(
+    connection: AsyncConnection, channel: Channel, subdir: Subdir, names: Collection[str], cause: str
+) -> None:
+    """Make the raw shards of these packages anew, of the files that are active, and publish what that changes."""
+    source = next(source for source in channel.sources if source.kind is SourceKind.HOSTED)
+    subdir_id = await ensure_subdir(connection, channel.id, subdir)
+    place = await source_subdir_id(connection, source.id, subdir)
+    for name in sorted(names):
+        shard = await _hosted_shard(connection, subdir_id, name)
+        if shard.is_empty:
+            await drop_source_shards(connection, place, [name])
+            continue
+        digest, body = encode_shard(shard)
+        await save_shards(connection, {digest: body})
+        await save_source_shards(connection, place, {name: (digest, digest)})
+    await publish(connection, channel.id, subdir, names, cause)
 
 
 async def _hosted_shard(connection: AsyncConnection, subdir_id: int, package: str) -> Shard:
@@ -257,15 +296,7 @@ async def _hosted_shard(connection: AsyncConnection, subdir_id: int, package: st
             columns.subdir_id == subdir_id, columns.package == package, columns.status == "active"
         )
     )
-    shard = Shard(packages={}, conda={}, v3={}, removed=[])
-    for row in rows:
-        name = ArtifactName.parse(row.filename)
-        wire = to_wire(msgspec.json.decode(row.record))
-        if wire.get("schema_version", 1) >= 3:
-            shard.v3.setdefault(name.extension.removeprefix("."), {})[name.stem] = wire
-        else:
-            (shard.conda if name.extension == ".conda" else shard.packages)[row.filename] = wire
-    return shard
+    return shard_of({row.filename: msgspec.json.decode(row.record) for row in rows})
 
 
 async def remember_blob(connection: AsyncConnection, store: BlobStore, sha256: Sha256, size_bytes: int) -> None:

@@ -46,11 +46,13 @@ FETCH_ARTIFACTS = Kind("fetch-artifacts", "FetchJobs", FETCH)
 SYNC_LDAP = Kind("sync-ldap", "LdapJobs", LDAP)
 PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
 PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
+CHANGE_ARTIFACTS = Kind("change-artifacts", "BatchJobs", PROMOTE)
 EXPORT_BUNDLE = Kind("export-bundle", "AirgapJobs", AIRGAP)
 IMPORT_BUNDLE = Kind("import-bundle", "AirgapJobs", AIRGAP)
 SCAN_DROP_FOLDER = Kind("scan-drop-folder", "AirgapJobs", AIRGAP)
 REFRESH_FEED = Kind("refresh-feed", "AdvisoryJobs", ADVISORIES)
 IMPORT_ADVISORIES = Kind("import-advisories", "AdvisoryJobs", ADVISORIES)
+EXPIRE_REQUESTS = Kind("expire-requests", "PromoteJobs", PROMOTE)
 COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
 
 KINDS = {
@@ -62,11 +64,13 @@ KINDS = {
         SYNC_LDAP,
         PUBLISH_DOCUMENT,
         PROMOTE_ARTIFACTS,
+        CHANGE_ARTIFACTS,
         EXPORT_BUNDLE,
         IMPORT_BUNDLE,
         SCAN_DROP_FOLDER,
         REFRESH_FEED,
         IMPORT_ADVISORIES,
+        EXPIRE_REQUESTS,
         COLLECT_GARBAGE,
     )
 }

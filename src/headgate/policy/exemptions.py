@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from headgate.advisories.findings import Assessment
 from headgate.conda.names import Sha256
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.policy.specs import Spec, parse_policy_spec
@@ -53,7 +53,12 @@ class Exemption:
         text = self.target if self.kind is ExemptionKind.SPEC else self.spec
         return None if text is None else parse_policy_spec(text)
 
-    def names(self, record: Record) -> bool:
+    def may_concern(self, name: str) -> bool:
+        """False when it can concern no record of this package."""
+        spec = self.parsed
+        return spec is None or spec.may_match(name)
+
+    def names(self, record: RecordView) -> bool:
         """Whether it lets this record pass."""
         if self.kind is ExemptionKind.SHA256:
             digest = record.get("sha256")
@@ -61,7 +66,7 @@ class Exemption:
         spec = self.parsed
         return self.kind is ExemptionKind.SPEC and spec is not None and spec.surely_matches(record)
 
-    def without(self, assessment: Assessment, record: Record) -> Assessment:
+    def without(self, assessment: Assessment, record: RecordView) -> Assessment:
         """The assessment without the advisory that this exemption names, malicious ones excepted."""
         spec = self.parsed
         if self.kind is not ExemptionKind.ADVISORY or (spec is not None and not spec.surely_matches(record)):

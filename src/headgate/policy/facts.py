@@ -1,13 +1,15 @@
 """What the gate is told besides the records themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 from headgate.advisories.findings import Assessment, Assessments, Coverage
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 from headgate.conda.shards import Shard
+from headgate.policy.proofs import Proofs
 
 
 class NothingKnown:
@@ -19,9 +21,13 @@ class NothingKnown:
         """The same for every name, for ever."""
         return b""
 
-    def assess(self, name: str, records: Mapping[str, Record]) -> Mapping[str, Assessment]:
+    def assess(self, name: str, records: Mapping[str, RecordView]) -> Mapping[str, Assessment]:
         """Nothing was checked."""
         return dict.fromkeys(records, self._ASSESSMENT)
+
+    def usual(self, name: str) -> Assessment:
+        """The same for every record."""
+        return self._ASSESSMENT
 
     def newest_feed_at(self) -> datetime | None:
         """Never."""
@@ -50,16 +56,17 @@ UPLOAD = Origin("hosted", "")
 class Facts:
     """What is known of one package name in one subdir of one channel.
 
-    `origins`, `about` (what the archive showed, of files that were read here) and `publishers` (of verified
-    signatures) are keyed by file name; `origin` speaks for the files that `origins` leaves out. `owner`: the hosted
-    channel that has the name reserved.
+    `origins`, `about` (what the archive showed, of files that were read here), `signatures` and `attestations` are keyed
+    by file name; `origin` speaks for the files that `origins` leaves out. `owner`: the hosted channel that has the name
+    reserved.
     """
 
     name: str
     origin: Origin = UPLOAD
     origins: Mapping[str, Origin] = field(default_factory=dict)
     about: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    publishers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    signatures: Proofs = field(default_factory=dict)
+    attestations: Proofs = field(default_factory=dict)
     owner: str | None = None
     book: Assessments = NOTHING_KNOWN
 
@@ -68,13 +75,40 @@ class Facts:
         return self.origins.get(filename, self.origin)
 
 
+class Siblings(Protocol):
+    """All files of one shard, as far as a rule on one of them asks."""
+
+    @property
+    def versions(self) -> Collection[str]:
+        """The versions that occur."""
+
+    def has(self, filename: str) -> bool:
+        """Whether there is a file of that name."""
+
+
+class ShardSiblings:
+    """Those of a shard at hand."""
+
+    def __init__(self, shard: Shard) -> None:
+        self._shard = shard
+
+    @cached_property
+    def versions(self) -> Collection[str]:
+        """The versions that occur."""
+        return frozenset({str(record.get("version")) for _, record in self._shard.records()})
+
+    def has(self, filename: str) -> bool:
+        """Whether there is a file of that name."""
+        return self._shard.find(filename) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One record before the rules: its siblings are `shard`, the moment is `now_ms`."""
+    """One record before the rules, whether or not its siblings pass; the moment is `now_ms`."""
 
     filename: str
-    record: Record
-    shard: Shard
+    record: RecordView
+    siblings: Siblings
     facts: Facts
     assessment: Assessment
     now_ms: int

@@ -1,22 +1,27 @@
 """A quick look at a shard: the few members that most rules need, decoded in a fifth of the time of the whole."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import msgspec
 
+from headgate.conda.fragments import Fragments, decode_fragments, decode_record
 from headgate.conda.records import Record
-from headgate.conda.shards import decode_as, decode_stored
+from headgate.conda.shards import unpack_shard
+from headgate.kernel.errors import Invalid
 
 
 class LightRecord(msgspec.Struct, gc=False):
     """A record, as far as rules look at it before they look closer."""
 
+    version: str | None = None
     license: str | None = None
     license_family: str | None = None
     indexed_timestamp: int | None = None
     timestamp: float | None = None
     size: int | None = None
+    purls: Any = None
 
 
 class _LightShard(msgspec.Struct, rename={"conda": "packages.conda"}):
@@ -26,27 +31,39 @@ class _LightShard(msgspec.Struct, rename={"conda": "packages.conda"}):
 
 
 _decoder = msgspec.msgpack.Decoder(_LightShard)
+_LIGHT = frozenset(LightRecord.__struct_fields__)
 
 
-class LazyRecords(Mapping[str, Record]):
-    """The records of a stored shard by file name, decoded once somebody looks at one."""
+class LazyRecord(Mapping[str, Any]):
+    """A record in wire form, whole once somebody asks for a member that a quick look does not show."""
 
-    def __init__(self, filenames: Sequence[str], body: bytes) -> None:
-        self._filenames = filenames
-        self._body = body
+    __slots__ = ("_light", "_whole", "_wholly")
 
-    @cached_property
-    def _records(self) -> dict[str, Record]:
-        return dict(decode_stored(self._body).records())
+    def __init__(self, light: LightRecord, wholly: Callable[[], Record]) -> None:
+        self._light = light
+        self._wholly = wholly
+        self._whole: Record | None = None
 
-    def __getitem__(self, filename: str) -> Record:
-        return self._records[filename]
+    def get(self, key: str, default: Any = None) -> Any:
+        """As of a dict; a member that is null counts as absent."""
+        found = getattr(self._light, key) if key in _LIGHT else self.whole.get(key)
+        return default if found is None else found
+
+    @property
+    def whole(self) -> Record:
+        """All of it."""
+        if self._whole is None:
+            self._whole = self._wholly()
+        return self._whole
+
+    def __getitem__(self, key: str) -> Any:
+        return self.whole[key]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._filenames)
+        return iter(self.whole)
 
     def __len__(self) -> int:
-        return len(self._filenames)
+        return len(self.whole)
 
 
 class Glance:
@@ -54,13 +71,33 @@ class Glance:
 
     def __init__(self, body: bytes) -> None:
         """Raises Invalid `shard-invalid` when a member is not what it should be: then only a close look will do."""
-        self._body = body
-        self._shard = decode_as(body, _decoder)
+        self.packed = unpack_shard(body)
+        try:
+            self._shard = _decoder.decode(self.packed)
+        except (ValueError, RecursionError) as error:
+            raise Invalid("shard-invalid", f"A quick look at this shard does not suffice: {error}.") from error
+
+    @cached_property
+    def fragments(self) -> Fragments:
+        """Every record, packed."""
+        return decode_fragments(self.packed)
+
+    @cached_property
+    def _raw(self) -> Sequence[msgspec.Raw]:
+        return list(self.fragments.records())
+
+    def lazy_record(self, number: int, light: LightRecord) -> LazyRecord:
+        """The record at that place among `entries`, whole should anybody want that."""
+        return LazyRecord(light, lambda: decode_record(self._raw[number]))
 
     @property
-    def lazy_records(self) -> LazyRecords:
-        """Every record, should anybody want it whole."""
-        return LazyRecords(list(self.filenames()), self._body)
+    def lazy_records(self) -> dict[str, LazyRecord]:
+        """Every record, should anybody want it whole; of two under one name, the later one."""
+        return {filename: self.lazy_record(number, light) for number, (filename, light) in enumerate(self.entries())}
+
+    def entries(self) -> Iterator[tuple[str, LightRecord]]:
+        """Every file name with its record, in the order of `Shard.records`."""
+        return zip(self.filenames(), self.records(), strict=True)
 
     def filenames(self) -> Iterator[str]:
         """Every file name."""
@@ -76,6 +113,24 @@ class Glance:
         yield from self._shard.conda.values()
         for records in self._shard.v3.values():
             yield from records.values()
+
+    def has(self, filename: str) -> bool:
+        """Whether there is a file of that name."""
+        return filename in self._names
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.filenames())
+
+    @cached_property
+    def versions(self) -> frozenset[str]:
+        """The versions that occur, as text."""
+        return frozenset({str(one.version) for one in self.records()})
+
+    @cached_property
+    def has_purls(self) -> bool:
+        """Whether a record says itself what upstream package it is."""
+        return b"purls" in self.packed
 
     @cached_property
     def licenses(self) -> frozenset[tuple[str | None, str | None]]:

@@ -29,3 +29,7 @@ class Memo(Generic[T]):
         self._known.move_to_end(key)
         while len(self._known) > self._most:
             self._known.popitem(last=False)
+
+    def clear(self) -> None:
+        """Remember nothing."""
+        self._known.clear()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from rattler import MatchSpec
 from rattler.exceptions import InvalidMatchSpecError
 
-from headgate.conda.records import Record
+from headgate.conda.records import RecordView
 from headgate.conda.specs import is_match
 from headgate.kernel.errors import Invalid
 
@@ -35,13 +35,13 @@ class Spec:
         name = self.match.name.normalized
         return name if _EXACT.fullmatch(name) else None
 
-    def matches(self, record: Record) -> bool:
+    def matches(self, record: RecordView) -> bool:
         """Whether the record matches. Raises Invalid `record-unreadable` when that cannot be told."""
         if not self.may_match(str(record.get("name", ""))):
             return False
         return self.has_only_name or is_match(self.match, record)
 
-    def surely_matches(self, record: Record) -> bool:
+    def surely_matches(self, record: RecordView) -> bool:
         """The same for what opens the gate: a record that makes no sense matches nothing."""
         try:
             return self.matches(record)

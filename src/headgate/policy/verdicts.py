@@ -87,14 +87,12 @@ ALLOWED = Verdict(Outcome.ALLOW)
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """The part of a shard (`judged`) that passes, and a verdict for every file name that was held back or warned of.
+class Ruling:
+    """A verdict for every file name of a shard that was held back or warned of.
 
     `valid_until`: the moment at which time alone changes a verdict; None: never.
     """
 
-    judged: Shard
-    published: Shard
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     valid_until: datetime | None = None
 
@@ -106,3 +104,11 @@ class Evaluation:
     def verdict(self, filename: str) -> Verdict:
         """The verdict on a file of the shard."""
         return self.verdicts.get(filename, ALLOWED)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(Ruling):
+    """A ruling with the shard it is on (`judged`), and the part of that which passes."""
+
+    judged: Shard = field(kw_only=True)
+    published: Shard = field(kw_only=True)

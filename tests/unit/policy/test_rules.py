@@ -11,12 +11,22 @@ from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.policy.facts import Origin
 from headgate.policy.model import parse_policy
+from headgate.policy.proofs import Proof, ProofState
 from headgate.policy.rules.kinds import KINDS
 from headgate.policy.verdicts import Outcome
 from tests.unit.policy.making import DAY, NOW, Book, ago, finding, judge, judge_one, record, shard_of
 
 FILE = "demo-1.0-0.conda"
 MIRROR = Origin("mirror", "https://conda.example/main", 7)
+
+
+SIGNED = Proof(ProofState.VERIFIED, publishers=("ab" * 32,))
+ATTESTED = Proof(
+    ProofState.VERIFIED,
+    publishers=("https://github.com/ours/x/.github/workflows/a.yaml@refs/heads/main",),
+    issuers=("https://token.actions.githubusercontent.com",),
+    channels=("https://conda.example/team",),
+)
 
 
 def known(**more: Any) -> dict[str, Any]:
@@ -55,6 +65,11 @@ TABLE: list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], bool]
     ({"kind": "advisory-status", "except_advisories": ["ghsa-ABCD"]}, {}, known(), False),
     ({"kind": "advisory-status", "sureness": "exact"}, {}, known(sureness=Sureness.LIKELY), False),
     ({"kind": "advisory-status", "sureness": "likely"}, {}, known(sureness=Sureness.LIKELY), True),
+    ({"kind": "advisory-ids", "ids": ["ghsa-ABCD"]}, {}, known(), True),
+    ({"kind": "advisory-ids", "ids": ["GHSA-abcd", "CVE-1999-1"]}, {}, known(), True),
+    ({"kind": "advisory-ids", "ids": ["CVE-1999-1"]}, {}, known(), False),
+    ({"kind": "advisory-ids", "ids": ["GHSA-abcd"]}, {}, known(status=AdvisoryStatus.CLEARED), False),
+    ({"kind": "advisory-ids", "ids": ["GHSA-abcd"]}, {}, {}, False),
     ({"kind": "advisory-severity", "at_least": "high"}, {}, known(), True),
     ({"kind": "advisory-severity", "at_least": "high"}, {}, known(severity="medium"), False),
     ({"kind": "advisory-severity", "at_least": "high"}, {}, known(severity=None), False),
@@ -90,6 +105,10 @@ TABLE: list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], bool]
     ({"kind": "size", "most_bytes": 1000}, {}, {}, False),
     ({"kind": "size", "least_bytes": 1001}, {}, {}, True),
     ({"kind": "size", "most_bytes": 999}, {"size": None}, {}, True),
+    ({"kind": "sha256", "sha256": ["02" * 32, "01" * 32]}, {}, {}, True),
+    ({"kind": "sha256", "sha256": ["AB" * 32]}, {"sha256": b"\xab" * 32}, {}, True),
+    ({"kind": "sha256", "sha256": ["02" * 32]}, {}, {}, False),
+    ({"kind": "sha256", "sha256": ["01" * 32], "except": ["demo"]}, {}, {}, False),
     ({"kind": "origin", "exclude": ["mirror"]}, {}, {"origin": MIRROR}, True),
     ({"kind": "origin", "exclude": ["https://conda.example/*"]}, {}, {"origin": MIRROR}, True),
     ({"kind": "origin", "exclude": ["https://other.example/*"]}, {}, {"origin": MIRROR}, False),
@@ -105,8 +124,25 @@ TABLE: list[tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], bool]
     ({"kind": "install-scripts"}, {}, {}, True),
     ({"kind": "install-scripts", "unknown": "pass"}, {}, {}, False),
     ({"kind": "signature"}, {}, {}, True),
-    ({"kind": "signature"}, {}, {"publishers": {FILE: ("https://github.com/ours/x",)}}, False),
-    ({"kind": "signature", "publishers": ["*/ours/*"]}, {}, {"publishers": {FILE: ("https://github.com/a/b",)}}, True),
+    ({"kind": "signature"}, {}, {"signatures": {FILE: SIGNED}}, False),
+    ({"kind": "signature"}, {}, {"attestations": {FILE: ATTESTED}}, True),
+    ({"kind": "signature"}, {}, {"signatures": {FILE: Proof(ProofState.INVALID, "it was changed")}}, True),
+    ({"kind": "signature"}, {}, {"signatures": {FILE: Proof(ProofState.NOT_CHECKED)}}, True),
+    ({"kind": "signature", "publishers": ["ab*"]}, {}, {"signatures": {FILE: SIGNED}}, False),
+    ({"kind": "signature", "publishers": ["cd*"]}, {}, {"signatures": {FILE: SIGNED}}, True),
+    ({"kind": "signature", "except": ["demo <2"]}, {}, {}, False),
+    ({"kind": "attestation"}, {}, {}, True),
+    ({"kind": "attestation"}, {}, {"attestations": {FILE: ATTESTED}}, False),
+    ({"kind": "attestation"}, {}, {"signatures": {FILE: SIGNED}}, True),
+    ({"kind": "attestation"}, {}, {"attestations": {FILE: Proof(ProofState.INVALID, "not its bytes")}}, True),
+    ({"kind": "attestation"}, {}, {"attestations": {FILE: Proof(ProofState.NOT_CHECKED)}}, True),
+    ({"kind": "attestation", "publishers": ["*/ours/*"]}, {}, {"attestations": {FILE: ATTESTED}}, False),
+    ({"kind": "attestation", "publishers": ["*/theirs/*"]}, {}, {"attestations": {FILE: ATTESTED}}, True),
+    ({"kind": "attestation", "issuers": ["https://token.*"]}, {}, {"attestations": {FILE: ATTESTED}}, False),
+    ({"kind": "attestation", "issuers": ["https://gitlab.com"]}, {}, {"attestations": {FILE: ATTESTED}}, True),
+    ({"kind": "attestation", "channels": ["https://conda.example/team"]}, {}, {"attestations": {FILE: ATTESTED}}, False),
+    ({"kind": "attestation", "channels": ["https://conda.example/x"]}, {}, {"attestations": {FILE: ATTESTED}}, True),
+    ({"kind": "attestation", "except": ["de*"]}, {}, {}, False),
     ({"kind": "feed-age", "days": 2}, {}, {}, False),
     ({"kind": "feed-age", "days": 1}, {}, {}, True),
     ({"kind": "feed-age", "days": 1}, {}, {"book": Book(feed_at=None)}, True),

@@ -111,6 +111,9 @@ def _on_server(permission: Permission) -> Callable[[Principal], Awaitable[Princi
 
 
 AccessManager = Annotated[Principal, Depends(_on_server(Permission.ACCESS_MANAGE))]
+AuditManager = Annotated[Principal, Depends(_on_server(Permission.AUDIT_MANAGE))]
+AuditReader = Annotated[Principal, Depends(_on_server(Permission.AUDIT_READ))]
+IncidentManager = Annotated[Principal, Depends(_on_server(Permission.INCIDENT_MANAGE))]
 AccessReader = Annotated[Principal, Depends(_on_server(Permission.ACCESS_READ))]
 AdvisoryCurating = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_CURATE))]
 AdvisoryKeeping = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_MANAGE))]

@@ -9,28 +9,33 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from headgate.kernel.errors import Invalid
 
-_FIELD = b"file"
+_FIELDS = {b"file": "file", b"attestation": "attestation"}
 _PART_END = None
 
 
 @dataclass(frozen=True, slots=True)
 class _PartHead:
+    field: str
     filename: str
 
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """A file of a form; its `body` must be read to its end before the next file is asked for."""
+    """A file of a form; its `body` must be read to its end before the next file is asked for.
 
+    `field` is `file`, or `attestation` for what is said of the next file.
+    """
+
+    field: str
     filename: str
     body: AsyncIterator[bytes]
 
 
 async def iter_form(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterator[FormFile]:
-    """The files of a form, whose every part is called `file`. Raises Invalid `form-invalid`."""
+    """The files of a form, whose every part is called `file` or `attestation`. Raises Invalid `form-invalid`."""
     reader = _FormReader(content_type, stream)
     while (head := await reader.next_head()) is not None:
-        yield FormFile(head.filename, reader.iter_body())
+        yield FormFile(head.field, head.filename, reader.iter_body())
 
 
 def _invalid(reason: object) -> Invalid:
@@ -110,9 +115,10 @@ class _FormReader:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._headers = {}
-        if options.get(b"name") != _FIELD or b"filename" not in options:
-            raise _invalid("every part must be a file, and be called `file`")
-        self._found.append(_PartHead(options[b"filename"].decode("utf-8", "replace")))
+        field = _FIELDS.get(options.get(b"name", b""))
+        if field is None or (field == "file" and b"filename" not in options):
+            raise _invalid("every part must be a file, and be called `file`, or `attestation` before a file")
+        self._found.append(_PartHead(field, options.get(b"filename", b"").decode("utf-8", "replace")))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._found.append(data[start:end])

@@ -10,7 +10,12 @@ from headgate.doors.api.models import Text, shown, taken
 from headgate.doors.api.models_mirrors import MirrorBody
 
 _MIRROR = {"urls": ["https://conda.anaconda.org/conda-forge"], "subdirs": ["noarch", "linux-64"]}
-_SETTINGS = {"is_hiding": True, "is_keeping_cached": True, "description": "What the team builds."}
+_SETTINGS = {
+    "is_hiding": True,
+    "is_keeping_cached": True,
+    "is_hiding_broken": False,
+    "description": "What the team builds.",
+}
 _CHANNEL: dict[str, Any] = {
     "name": "conda-forge",
     "kind": "mirror",
@@ -18,6 +23,7 @@ _CHANNEL: dict[str, Any] = {
     "settings": _SETTINGS,
     "created_at": "2026-03-01T09:00:00Z",
     "revision": 12,
+    "frozen": None,
     "mirrors": [{"name": "main", "settings": {}, **_MIRROR}],
     "members": [],
     "subdirs": [{"name": "noarch", "revision": 7, "revised_at": "2026-03-02T04:10:00Z"}],
@@ -34,6 +40,9 @@ class SettingsBody(BaseModel):
     )
     is_keeping_cached: StrictBool | None = Field(
         default=None, description="Mirror: cached files outlive their upstream."
+    )
+    is_hiding_broken: StrictBool | None = Field(
+        default=None, description="Records are not listed whose dependencies policies keep out of the channel."
     )
     description: Text | None = Field(default=None, description="What the channel is for.")
 
@@ -89,6 +98,14 @@ class SubdirAnswer(BaseModel):
     revised_at: datetime
 
 
+class FreezeAnswer(BaseModel):
+    """Since when a channel's index stands still, by whose will, and why."""
+
+    at: datetime
+    by: str
+    why: str
+
+
 class ChannelAnswer(BaseModel):
     """A channel."""
 
@@ -100,6 +117,7 @@ class ChannelAnswer(BaseModel):
     settings: dict[str, Any]
     created_at: datetime
     revision: int = Field(description="Counts every revision of every subdir.")
+    frozen: FreezeAnswer | None = Field(default=None, description="Since when its index stands still; null: it moves.")
     mirrors: list[FollowedAnswer]
     members: list[str]
     subdirs: list[SubdirAnswer]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from headgate.doors.api.models import Name, Text
 from headgate.policy.exemptions import ExemptionKind
 from headgate.policy.model import Mode
+from headgate.policy.proofs import ProofState
 from headgate.policy.verdicts import Outcome
 
 PolicyPath = Annotated[str, Path(max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$", examples=["no-known-cves"])]
@@ -45,6 +46,14 @@ _REASON: dict[str, Any] = {
     "fact": "It is new: in the index since 2026-03-01 09:00 UTC.",
     "remedy": "It passes at 2026-03-08 09:00 UTC.",
 }
+_ABSENT: dict[str, Any] = {"state": "absent", "reason": "", "publishers": [], "issuers": [], "channels": []}
+_PROOF: dict[str, Any] = {
+    "state": "verified",
+    "reason": "",
+    "publishers": ["https://github.com/acme/demo/.github/workflows/build.yaml@refs/heads/main"],
+    "issuers": ["https://token.actions.githubusercontent.com"],
+    "channels": ["https://conda.example/demo"],
+}
 _EXPLANATION: dict[str, Any] = {
     "channel": "conda-forge",
     "subdir": "noarch",
@@ -53,6 +62,8 @@ _EXPLANATION: dict[str, Any] = {
     "is_passing": False,
     "reasons": [_REASON],
     "valid_until": "2026-03-08T09:00:00Z",
+    "signature": _ABSENT,
+    "attestation": _PROOF,
 }
 
 
@@ -133,6 +144,18 @@ class ReasonAnswer(BaseModel):
     remedy: str
 
 
+class ProofAnswer(BaseModel):
+    """What a check of a signature or attestation came to."""
+
+    model_config = _shown(_PROOF)
+
+    state: ProofState
+    reason: str = Field(description="Why it is not good, or was not checked.")
+    publishers: list[str] = Field(description="Identities, or of signatures public keys, that vouch for it.")
+    issuers: list[str] = Field(description="Who knows these identities.")
+    channels: list[str] = Field(description="The channels that it was attested for.")
+
+
 class ExplanationAnswer(BaseModel):
     """What the gate says of one file."""
 
@@ -145,6 +168,8 @@ class ExplanationAnswer(BaseModel):
     is_passing: bool
     reasons: list[ReasonAnswer]
     valid_until: datetime | None = Field(description="When time alone may change a verdict on this package.")
+    signature: ProofAnswer = Field(description="Of its record (conda content trust).")
+    attestation: ProofAnswer = Field(description="Of its bytes (CEP 27).")
 
 
 class SimulationBody(BaseModel):
@@ -157,6 +182,7 @@ class SimulationBody(BaseModel):
     text: Annotated[str, Field(max_length=1 << 20)] | None = Field(default=None, description="The policy as a file.")
     exemption: ExemptionBody | None = None
     specs: list[Text] = Field(default=[], max_length=50, description="Do these still solve?")
+    days: int = Field(default=30, ge=1, le=3650, description="Downloads of so many days count.")
     platform: Literal["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"] = "linux-64"
 
 
@@ -168,16 +194,18 @@ class ChangeAnswer(BaseModel):
     name: str
     version: str
     rules: list[str]
+    downloads: int = Field(description="In the days asked for.")
 
 
 class BrokenAnswer(BaseModel):
-    """A record whose dependency nothing that is listed satisfies."""
+    """A record whose dependency could be satisfied once, and can no more."""
 
     model_config = _shown({"subdir": "noarch", "filename": "app-1.0-0.conda", "dependency": "lib >=2"})
 
     subdir: str
     filename: str
     dependency: str
+    is_last: bool = Field(default=False, description="Nothing of its name can be installed any more in this subdir.")
 
 
 class SolveAnswer(BaseModel):
@@ -198,7 +226,10 @@ class SimulationAnswer(BaseModel):
     disappearing_by_rule: dict[str, int]
     appearing_by_name: dict[str, int]
     disappearing_by_name: dict[str, int]
-    appearing_records: list[ChangeAnswer]
+    disappearing_downloads: int = Field(description="How often what would disappear was downloaded lately.")
+    disappearing_downloads_by_rule: dict[str, int]
+    disappearing_downloads_by_name: dict[str, int]
+    appearing_records: list[ChangeAnswer] = Field(description="The most downloaded first.")
     disappearing_records: list[ChangeAnswer]
     lost_names: list[str] = Field(description="`subdir/name` of what would lose its last version.")
     next_versions: dict[str, str | None]

@@ -12,12 +12,17 @@ from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
-from headgate.approvals.plans import Planner
+from headgate.approvals.life import Life
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
+from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
+from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
@@ -57,6 +62,10 @@ class ApiCore(Protocol):
         """Writes exemptions."""
 
     @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
+
+    @property
     def mirrors(self) -> MirrorService:
         """Writes mirrors."""
 
@@ -84,6 +93,10 @@ class ApiCore(Protocol):
     def trust(self) -> TrustService:
         """Writes trusted keys."""
 
+    @property
+    def life(self) -> Life:
+        """Freezes, rolls back and patches channels."""
+
 
 class ApiServices(Protocol):
     """The services of a web worker that the API calls."""
@@ -99,6 +112,10 @@ class ApiServices(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Finds channels."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
 
     @property
     def authenticator(self) -> Authenticator:
@@ -159,3 +176,11 @@ class ApiServices(Protocol):
     @property
     def promotions(self) -> PromotionService:
         """Decides on promotions."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""

@@ -8,6 +8,7 @@ from python_multipart.multipart import parse_options_header
 
 from headgate.access.permissions import Permission
 from headgate.channels.artifacts import get_artifact
+from headgate.conda.attestations import MAX_SIDECAR_BYTES
 from headgate.conda.names import ArtifactName, Subdir
 from headgate.doors.api.artifacts import shown_artifact
 from headgate.doors.api.callers import Services, Uploading
@@ -30,7 +31,13 @@ _BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                    "properties": {
+                        "attestation": {
+                            "type": "string",
+                            "description": "Before a file: a Sigstore bundle of it (CEP 27), or a list of them.",
+                        },
+                        "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                    },
                 }
             },
         },
@@ -49,22 +56,30 @@ class _Intake:
         self.taken: list[ArtifactAnswer] = []
         self.has_news = False
 
-    async def take(self, filename: str, body: AsyncIterator[bytes]) -> None:
+    async def take(self, filename: str, body: AsyncIterator[bytes], attestations: bytes | None = None) -> None:
         """Take one file, if the caller may upload that package. Raises what `Uploads.take` raises, and Refused."""
         self._visit.require(Permission.ARTIFACT_UPLOAD, ArtifactName.parse(filename).name)
         channel = self._visit.channel
         uploaded = await self._services.uploads.take(
-            self._visit.actor, channel, filename, body, subdir=self._subdir, may_replace_deleted=self._may_replace
-        )
+            self._visit.actor, channel, filename, body, subdir=self._subdir, may_replace_deleted=self._may_replace,
+            attestations=attestations,
+        )  # fmt: skip
         found = await get_artifact(self._services.core.database, channel, uploaded.subdir, uploaded.artifact)
         self.taken.append(shown_artifact(channel, found))
         self.has_news |= uploaded.is_new
 
     async def take_form(self, content_type: str, stream: AsyncIterator[bytes]) -> None:
         """Take every file of a form; a refusal says which were taken before it."""
+        attestations = None
         try:
             async for file in iter_form(content_type, stream):
-                await self.take(file.filename, file.body)
+                if file.field == "attestation":
+                    attestations = await _read_small(file.body)
+                    continue
+                await self.take(file.filename, file.body, attestations)
+                attestations = None
+            if attestations is not None:
+                raise Invalid("form-invalid", "An attestation must come before the file that it is of.")
         except HeadgateError as error:
             error.reasons = (*error.reasons, *(f"{one.filename} was taken." for one in self.taken))
             raise
@@ -112,6 +127,15 @@ async def upload_artifact(
             await services.snapshots.reload()
     response.status_code = 201 if intake.has_news else 200
     return Listing(items=intake.taken, next=None) if is_form else intake.taken[0]
+
+
+async def _read_small(body: AsyncIterator[bytes]) -> bytes:
+    found = bytearray()
+    async for piece in body:
+        found += piece
+        if len(found) > MAX_SIDECAR_BYTES:
+            raise Invalid("attestation-malformed", f"The attestations have more than {MAX_SIDECAR_BYTES} bytes.")
+    return bytes(found)
 
 
 def _announced(request: Request) -> int:

@@ -18,11 +18,12 @@ from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, Privacy, SubdirState
 from headgate.channels.notices import read_notices
-from headgate.channels.service import ChannelService
+from headgate.channels.patching import PatchService
 from headgate.channels.shards import ShardCache
 from headgate.conda.names import Sha256, Subdir
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
+from headgate.delivery.sidecars import Sidecars
 from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
@@ -53,9 +54,10 @@ class CondaDoor:
     shards: ShardCache
     store: BlobStore
     gatekeeper: Gatekeeper
-    channels: ChannelService
+    patches: PatchService
     freshness: Freshness
     artifacts: ArtifactDoor
+    sidecars: Sidecars
     index_max_age_s: int
     public_url: str | None
 
@@ -82,7 +84,9 @@ class CondaDoor:
         assert path is not None
         if self.freshness.is_first(channel, subdir):
             channel = await self.freshness.first_sync(channel, subdir)
-        if path.artifact is not None:
+        if path.artifact is not None and path.sidecar is not None:
+            await self._send_sidecar(scope, send, channel, subdir, path)
+        elif path.artifact is not None:
             await self.artifacts.send(scope, send, channel, subdir, visit)
         elif path.shard is not None:
             await self._send_shard(scope, send, channel, subdir, path.shard)
@@ -106,7 +110,7 @@ class CondaDoor:
         if name == SHARD_INDEX:
             await self._send_shard_index(scope, send, channel, channel.subdirs[subdir])
         elif name == "patch_instructions.json":
-            body = await self.channels.get_patch(channel, subdir)
+            body = await self.patches.read(channel, subdir)
             await self._send_small(scope, send, channel, _CONTENT_TYPES["json"], body)
         else:
             await self._send_document(scope, send, channel, subdir, name)
@@ -142,14 +146,24 @@ class CondaDoor:
         )
         await send_file(scope, send, head, self.store.path(document.sha256))
 
+    async def _send_sidecar(self, scope: Scope, send: Send, channel: Channel, subdir: Subdir, path: CondaPath) -> None:
+        assert path.artifact is not None
+        digest, body = await self.sidecars.find(
+            channel, subdir, path.artifact, Sha256(path.sidecar) if path.sidecar else None
+        )
+        caching = _shared(channel, "no-cache")
+        head = Head(_CONTENT_TYPES["json"], len(body), Validators(f'"{digest}"'), caching)
+        await send_bytes(scope, send, head, body)
+
     async def _send_notices(self, scope: Scope, send: Send, path: CondaPath) -> None:
         """conda asks without credentials and wants no error: who may not read a channel hears nothing of it."""
         channel, body = self.catalog.find(path.channel), _NO_NOTICES
-        if channel is not None and self.gatekeeper.gate_of(channel) is not None:
+        if channel is not None:
             with contextlib.suppress(BadCredentials):
                 principal = await self.sign_in.principal(scope, path.token)
                 if _decide(principal, path, channel.privacy).is_allowed:
-                    body = msgspec.json.encode({"notices": await read_notices(self.database, channel)})
+                    notices = await read_notices(self.database, channel)
+                    body = msgspec.json.encode({"notices": notices}) if notices else _NO_NOTICES
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         caching = "public, max-age=300" if body is _NO_NOTICES or channel is None else _shared(channel, "max-age=300")
         head = Head(_CONTENT_TYPES["json"], len(body), Validators(etag), caching)

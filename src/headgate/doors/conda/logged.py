@@ -66,6 +66,8 @@ class LoggedDoor:
 
 
 def _kind(path: CondaPath) -> Kind | None:
+    if path.sidecar is not None:
+        return None
     if path.artifact is not None:
         return Kind.DOWNLOAD
     if path.shard is not None:

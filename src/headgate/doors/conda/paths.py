@@ -1,6 +1,7 @@
 """What a conda client's URL path asks for. Every part is parsed into a type here, or the path is refused.
 
 [/t/<token>] /conda | /get | /api/repo  [/t/<token>] /<channel>[/label/<subchannel>] [/<subdir>] /<file>
+<file> may be <package>.sigs, or <package>.sigs.<sha256>: its attestations
 [/t/<token>] /<channel>…                (a token at the root: rattler puts it there, whatever follows)
 """
 
@@ -26,6 +27,7 @@ SUBDIR_DOCUMENTS = frozenset(
     }
 )
 CHANNEL_DOCUMENTS = frozenset({"channeldata.json", "notices.json"})
+_SIDECAR = ".sigs"
 _SHARD_SUFFIX = ".msgpack.zst"
 _PREFIXES = ((b"conda",), (b"get",), (b"api", b"repo"))
 _LONGEST_PATH = 2_048
@@ -33,7 +35,10 @@ _LONGEST_PATH = 2_048
 
 @dataclass(frozen=True, slots=True)
 class CondaPath:
-    """A parsed path: exactly one of `shard`, `artifact`, `document` or `is_listing` says what is asked for."""
+    """A parsed path: exactly one of `shard`, `artifact`, `document` or `is_listing` says what is asked for.
+
+    `sidecar` says that of an artifact its attestations are meant: those named by this sha256, or (empty) the newest.
+    """
 
     channel: ChannelName
     token: str | None = None
@@ -41,6 +46,7 @@ class CondaPath:
     document: str | None = None
     shard: Sha256 | None = None
     artifact: ArtifactName | None = None
+    sidecar: str | None = None
     is_listing: bool = False
 
 
@@ -98,11 +104,21 @@ def _classify(parts: list[str], token: str | None) -> CondaPath:
         return CondaPath(_channel(folders[:-2]), token, _subdir(folders[:-1]), shard=digest)
     if last in SUBDIR_DOCUMENTS or last == SHARD_INDEX:
         return CondaPath(_channel(folders[:-1]), token, _subdir(folders), document=last)
-    if last.endswith(EXTENSIONS):
-        return CondaPath(_channel(folders[:-1]), token, _subdir(folders), artifact=ArtifactName.parse(last))
+    if last.endswith(EXTENSIONS) or _SIDECAR in last:
+        return _file(folders, last, token)
     if not KNOWN_SUBDIRS.isdisjoint(parts):
         raise Invalid("path-invalid", f"no index or package is called {last[:80]!r}.")
     return CondaPath(_channel(parts), token, is_listing=True)
+
+
+def _file(folders: list[str], last: str, token: str | None) -> CondaPath:
+    filename, sidecar = last, None
+    if not last.endswith(EXTENSIONS):
+        filename, _, sidecar = last.rpartition(_SIDECAR)
+        sidecar = Sha256.parse(sidecar.removeprefix(".")) if sidecar else ""
+    return CondaPath(
+        _channel(folders[:-1]), token, _subdir(folders), artifact=ArtifactName.parse(filename), sidecar=sidecar
+    )
 
 
 def _subdir(folders: list[str]) -> Subdir:

@@ -1,18 +1,19 @@
 """One's own account: who is signed in, where else, and with which tokens."""
 
-from starlette.requests import Request
-from starlette.responses import Response
+from collections.abc import Mapping
 
-from headgate.doors.web.visits import HOME, find_visitor, go, go_sign_in, page_of, read_change, services_of
+from starlette.responses import Response
+from starlette.routing import Route
+
+from headgate.doors.web.viewing import Viewer, change, signed_in
+from headgate.doors.web.visits import HOME
 from headgate.kernel import clock
 
 
-async def show_account(request: Request) -> Response:
+@signed_in
+async def show_account(viewer: Viewer) -> Response:
     """Name, sessions, tokens."""
-    visitor = await find_visitor(request)
-    if visitor is None:
-        return go_sign_in(HOME)
-    core, name = services_of(request).core, visitor.principal.name
+    core, name = viewer.services.core, viewer.principal.name
     now = clock.now()
     tokens = [
         token
@@ -20,26 +21,29 @@ async def show_account(request: Request) -> Response:
         if token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
     ]
     sessions = await core.sessions.list_sessions(name)
-    return page_of(request, visitor, "account.html", sessions=sessions, tokens=tokens)
+    return viewer.page("account.html", sessions=sessions, tokens=tokens)
 
 
-async def end_own_session(request: Request) -> Response:
+@change
+async def end_own_session(viewer: Viewer, _form: Mapping[str, str]) -> Response:
     """End one of one's own sessions."""
-    change = await read_change(request)
-    if change is None:
-        return go_sign_in(HOME)
-    services, name = services_of(request), change[0].principal.name
-    await services.core.sessions.end(name, name, request.path_params["id"])
-    await services.snapshots.reload()
-    return go(HOME)
+    name = viewer.principal.name
+    await viewer.services.core.sessions.end(name, name, viewer.request.path_params["id"])
+    await viewer.services.snapshots.reload()
+    return viewer.go(HOME, "The session has ended; that browser has to sign in again.")
 
 
-async def revoke_own_token(request: Request) -> Response:
+@change
+async def revoke_own_token(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Revoke one of one's own tokens."""
-    change = await read_change(request)
-    if change is None:
-        return go_sign_in(HOME)
-    (visitor, form), services = change, services_of(request)
-    await services.core.access.tokens.revoke(visitor.principal.name, visitor.principal.name, form.get("name", ""))
-    await services.snapshots.reload()
-    return go(HOME)
+    name, token = viewer.principal.name, form.get("name", "")
+    await viewer.services.core.access.tokens.revoke(name, name, token)
+    await viewer.services.snapshots.reload()
+    return viewer.go(HOME, f"Token {token} is revoked.")
+
+
+ROUTES = [
+    Route("/account", show_account),
+    Route("/account/sessions/{id:int}/end", end_own_session, methods=["POST"]),
+    Route("/account/tokens/revoke", revoke_own_token, methods=["POST"]),
+]

@@ -1,39 +1,31 @@
-"""Which page is where."""
+"""Which page is where: each module has its routes, and stands here in one line."""
 
 from typing import Final
 
 import structlog
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
-from starlette.routing import Route, Router
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, oidc, password, sign_in
+from headgate.doors.web import account, device, home, oidc, password, search, sign_in
+from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
-from headgate.doors.web.visits import wrong
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
-
-PATHS: Final = (b"/sign-in", b"/sign-out", b"/account", b"/device", b"/oidc/")
-"""What the paths below begin with."""
 
 log = structlog.get_logger(__name__)
 
-_ROUTES = [
-    Route("/sign-in", sign_in.show_sign_in),
-    Route("/sign-in", sign_in.sign_in, methods=["POST"]),
-    Route("/sign-in/password", password.show_password),
-    Route("/sign-in/password", password.change_password, methods=["POST"]),
-    Route("/sign-out", sign_in.sign_out, methods=["POST"]),
-    Route("/oidc/{name}/sign-in", oidc.leave),
-    Route("/oidc/{name}/callback", oidc.come_back),
-    Route("/oidc/{name}/back-channel-logout", oidc.log_out, methods=["POST"]),
-    Route("/account", account.show_account),
-    Route("/account/sessions/{id:int}/end", account.end_own_session, methods=["POST"]),
-    Route("/account/tokens/revoke", account.revoke_own_token, methods=["POST"]),
-    Route("/device", device.show_device),
-    Route("/device", device.confirm_device, methods=["POST"]),
-    Route("/device/answer", device.answer_device, methods=["POST"]),
+_ROUTES: Final = [
+    *home.ROUTES,
+    *search.ROUTES,
+    *sign_in.ROUTES,
+    *password.ROUTES,
+    *oidc.ROUTES,
+    *account.ROUTES,
+    *device.ROUTES,
 ]
+_PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 
 
 class WebDoor:
@@ -51,13 +43,25 @@ class WebDoor:
         except ClientDisconnect:
             log.info("client_left", path=scope["path"])
         except HeadgateError as error:
-            await wrong(error)(scope, receive, send)
+            await _told(scope, receive, send, error)
         except HTTPException as error:
-            await wrong(_of_framework(scope, error))(scope, receive, send)
+            await _told(scope, receive, send, _of_framework(scope, error))
         except Exception:
             log.exception("request_failed", path=scope["path"])
             failure = Unavailable("internal-error", "The server failed to answer; its log says why.")
-            await wrong(failure)(scope, receive, send)
+            await _told(scope, receive, send, failure)
+
+
+async def _told(scope: Scope, receive: Receive, send: Send, error: HeadgateError) -> None:
+    answer: Response
+    try:
+        request = Request(scope, receive)
+        is_for_people = "text/html" in request.headers.get("accept", "") or scope["path"].split("/")[1] in _PLACES
+        answer = await wrong(request, error) if is_for_people else problem_answer(error)
+    except Exception:
+        log.exception("error_page_failed", path=scope["path"])
+        answer = wrong_alone(error)
+    await answer(scope, receive, send)
 
 
 def _of_framework(scope: Scope, error: HTTPException) -> HeadgateError:

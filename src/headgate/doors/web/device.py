@@ -2,10 +2,12 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from headgate.access.devices import Device
 from headgate.doors.sessions import Visitor
-from headgate.doors.web.visits import find_visitor, go_sign_in, page_of, read_change, services_of
+from headgate.doors.web.viewing import viewer_of
+from headgate.doors.web.visits import find_visitor, go_sign_in, read_change, services_of
 from headgate.kernel.errors import NotFound
 
 _PATH = "/device"
@@ -16,7 +18,7 @@ async def show_device(request: Request) -> Response:
     visitor = await find_visitor(request)
     if visitor is None:
         return go_sign_in(_PATH, request.query_params.get("provider"))
-    return page_of(request, visitor, "device.html")
+    return viewer_of(request, visitor).page("device.html")
 
 
 async def confirm_device(request: Request) -> Response:
@@ -28,7 +30,7 @@ async def confirm_device(request: Request) -> Response:
     try:
         device = await services_of(request).core.devices.find(form.get("code", ""))
     except NotFound as error:
-        return page_of(request, visitor, "device.html", 404, wrong=error.message)
+        return viewer_of(request, visitor).page("device.html", 404, wrong=error.message)
     return _question(request, visitor, device)
 
 
@@ -43,21 +45,19 @@ async def answer_device(request: Request) -> Response:
         device = await devices.find(code)
         if form.get("answer") != "yes":
             await devices.deny(name, code)
-            return page_of(request, visitor, "device.html", said=f"Refused. {device.machine} gets nothing.")
+            return viewer_of(request, visitor).page("device.html", said=f"Refused. {device.machine} gets nothing.")
         if _is_elsewhere(request, device) and form.get("is_mine") != "yes":
             return _question(request, visitor, device, "Say that you started it yourself, or say no.", 422)
         await devices.approve(name, code)
     except NotFound as error:
-        return page_of(request, visitor, "device.html", 404, wrong=error.message)
-    return page_of(request, visitor, "device.html", said=f"Done. Go back to the terminal on {device.machine}.")
+        return viewer_of(request, visitor).page("device.html", 404, wrong=error.message)
+    return viewer_of(request, visitor).page("device.html", said=f"Done. Go back to the terminal on {device.machine}.")
 
 
 def _question(
     request: Request, visitor: Visitor, device: Device, wrong: str | None = None, status: int = 200
 ) -> Response:
-    return page_of(
-        request,
-        visitor,
+    return viewer_of(request, visitor).page(
         "device_confirm.html",
         status,
         device=device,
@@ -70,3 +70,10 @@ def _question(
 
 def _is_elsewhere(request: Request, device: Device) -> bool:
     return services_of(request).sign_in.proxies.address_of(request.scope) != device.address
+
+
+ROUTES = [
+    Route("/device", show_device),
+    Route("/device", confirm_device, methods=["POST"]),
+    Route("/device/answer", answer_device, methods=["POST"]),
+]

@@ -1,11 +1,15 @@
 """The server's front page."""
 
-from collections.abc import Sequence
+from starlette.responses import Response
+from starlette.routing import Route
 
-from headgate.channels.model import Channel
-from headgate.doors.pages import render_page
+from headgate.doors.web.viewing import Viewer, anyone
 
 
-def render_home(channels: Sequence[Channel], url: str, name: str | None) -> bytes:
-    """The channels that the visitor (None: whoever) may read, on the server whose address is `url`."""
-    return render_page("home.html", channels=channels, url=url, name=name)
+@anyone
+async def show_home(viewer: Viewer) -> Response:
+    """The channels that the viewer may read."""
+    return viewer.page("home.html", channels=viewer.channels(), url=viewer.url())
+
+
+ROUTES = [Route("/", show_home)]

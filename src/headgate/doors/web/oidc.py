@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from headgate.access.oidc import PATIENCE, Return
-from headgate.doors.web.visits import beginning_of, go, let_in, local_path, own_url, read_form, services_of, wrong
+from headgate.doors.web.failures import wrong
+from headgate.doors.web.visits import beginning_of, go, let_in, local_path, own_url, read_form, services_of
 from headgate.kernel.errors import HeadgateError, Invalid, Refused
 
 _NO_STORE = {"cache-control": "no-store"}
@@ -34,7 +36,7 @@ async def come_back(request: Request) -> Response:
         await services.snapshots.reload()
         answer = await let_in(request, who.user, beginning, who.path)
     except HeadgateError as error:
-        answer = wrong(error)
+        answer = await wrong(request, error)
     answer.headers.append("set-cookie", services.cookies.sign_in_cookie(request.scope, "", 0))
     return answer
 
@@ -56,3 +58,10 @@ async def log_out(request: Request) -> Response:
 
 def _callback(request: Request, name: str) -> str:
     return own_url(request, f"/oidc/{name}/callback")
+
+
+ROUTES = [
+    Route("/oidc/{name}/sign-in", leave),
+    Route("/oidc/{name}/callback", come_back),
+    Route("/oidc/{name}/back-channel-logout", log_out, methods=["POST"]),
+]

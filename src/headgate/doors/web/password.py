@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from headgate.access.authenticate import BadCredentials
 from headgate.access.lockout import SignInLocked
@@ -46,3 +47,9 @@ async def change_password(request: Request) -> Response:
 def password_form(path: str | None, name: str = "", wrong: str | None = None, status: int = 200) -> Response:
     """The page with the form; `wrong` is why it is shown again."""
     return page("password.html", status, next=local_path(path), name=name, wrong=wrong)
+
+
+ROUTES = [
+    Route("/sign-in/password", show_password),
+    Route("/sign-in/password", change_password, methods=["POST"]),
+]

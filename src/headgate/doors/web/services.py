@@ -7,6 +7,7 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.channels.catalog import Catalog
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
@@ -42,6 +43,10 @@ class WebServices(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """What this process remembers."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """The channels."""
 
     @property
     def authenticator(self) -> Authenticator:

@@ -4,6 +4,7 @@ from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from headgate.access.authenticate import BadCredentials
 from headgate.access.lockout import SignInLocked
@@ -79,3 +80,10 @@ async def _form(request: Request, path: str, name: str = "", wrong: str | None =
     host = urlsplit(own_url(request, "")).netloc
     providers = await services_of(request).oidc.providers.list_names()
     return page("sign_in.html", status, host=host, providers=providers, next=path, name=name, wrong=wrong)
+
+
+ROUTES = [
+    Route("/sign-in", show_sign_in),
+    Route("/sign-in", sign_in, methods=["POST"]),
+    Route("/sign-out", sign_out, methods=["POST"]),
+]

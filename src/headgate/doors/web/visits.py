@@ -7,12 +7,10 @@ from urllib.parse import parse_qsl, quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from headgate.access.authenticate import BadCredentials
 from headgate.access.sessions import Beginning, Session
 from headgate.doors.http import public_url
 from headgate.doors.pages import PAGE_HEADERS, render_page
-from headgate.doors.problems import status_of
-from headgate.doors.sessions import PROOF_FIELD, Visitor
+from headgate.doors.sessions import PROOF_FIELD, PROOF_HEADER, Visitor
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid
 
@@ -57,20 +55,16 @@ async def read_change(request: Request) -> tuple[Visitor, Mapping[str, str]] | N
     if visitor is None:
         return None
     form = await read_form(request)
-    services_of(request).cookies.check(request.scope, visitor, form.get(PROOF_FIELD))
+    # Forms bring the proof along as a field, htmx and our own script as a header.
+    proof = form.get(PROOF_FIELD) or request.headers.get(PROOF_HEADER)
+    services_of(request).cookies.check(request.scope, visitor, proof)
     return visitor, form
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
-    """An answer with a page."""
+    """A page by itself, without the navigation: signing in, and what went wrong before anybody is known."""
     headers = {"cache-control": "no-store", **PAGE_HEADERS}
     return Response(render_page(template, **values), status, headers, media_type="text/html")
-
-
-def page_of(request: Request, visitor: Visitor, template: str, status: int = 200, **values: Any) -> Response:
-    """A page for somebody who is signed in, whose forms carry the proof."""
-    proof = services_of(request).cookies.proof(visitor)
-    return page(template, status, visitor=visitor, csrf_token=proof, **values)
 
 
 def go(path: str) -> Response:
@@ -129,10 +123,3 @@ async def end_session(request: Request, actor: str, session: Session) -> None:
     except HeadgateError as error:
         if error.code not in {"session-unknown", "user-unknown"}:
             raise
-
-
-def wrong(error: HeadgateError) -> Response:
-    """An error as a page."""
-    status = 403 if isinstance(error, BadCredentials) else status_of(error)
-    title = "Not found" if status == 404 else "That did not work"
-    return page("wrong.html", status, title=title, sentence=error.message, reasons=error.reasons)

@@ -4,8 +4,9 @@ from abc import abstractmethod
 from collections.abc import Iterable
 
 from headgate.advisories.findings import AdvisoryStatus, Coverage, Finding, Sureness
-from headgate.policy.facts import Case
-from headgate.policy.rules.rule import Judgement, Rule, acts
+from headgate.policy.facts import Case, Facts
+from headgate.policy.glance import Glance
+from headgate.policy.rules.rule import Judgement, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 _SEVERITIES = ("low", "medium", "high", "critical")
@@ -32,6 +33,10 @@ class FindingRule(Rule):
         weakest = terms.choice("sureness", _SURENESS, Sureness.GUESSED)
         self._sureness = frozenset(_SURENESS[: _SURENESS.index(Sureness(weakest)) + 1])
 
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By assessment alone."""
+        return alike
+
     def judge(self, case: Case) -> Judgement | None:
         """Names the advisories that count."""
         counting = [one for one in case.assessment.findings if self._counts(one) and self.is_meant(one)]
@@ -54,6 +59,23 @@ class StatusRule(FindingRule):
     def is_meant(self, finding: Finding) -> bool:
         """The status is all there is to it."""
         return True
+
+
+class NamedRule(FindingRule):
+    """Acts on findings of the advisories in `ids`, by any of their names."""
+
+    kind = "advisory-ids"
+
+    def __init__(self, terms: Terms) -> None:
+        """Take `ids`."""
+        super().__init__(terms)
+        self._ids = terms.ids("ids")
+        if not self._ids:
+            raise terms.fail("it needs `ids`, the advisories that it acts on.")
+
+    def is_meant(self, finding: Finding) -> bool:
+        """By id or alias."""
+        return not self._ids.isdisjoint({finding.advisory.upper(), *(alias.upper() for alias in finding.aliases)})
 
 
 class SeverityRule(FindingRule):
@@ -150,6 +172,10 @@ class NotCheckedRule(Rule):
 
     def __init__(self, terms: Terms) -> None:
         """Nothing to take."""
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By assessment alone."""
+        return alike
 
     def judge(self, case: Case) -> Judgement | None:
         """By coverage."""

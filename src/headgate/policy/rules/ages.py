@@ -1,9 +1,12 @@
 """Rules on time: how long a package has been known here, and when it was published."""
 
-from headgate.conda.records import Record, build_time_ms
+from collections.abc import Hashable
+from operator import attrgetter
+
+from headgate.conda.records import RecordView, build_time_ms
 from headgate.policy.facts import Case, Facts
-from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts, day_of
+from headgate.policy.glance import Glance, LightRecord
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts, day_of
 from headgate.policy.terms import Terms
 
 _UNKNOWN = "Nobody knows since when it has been in the index."
@@ -21,6 +24,16 @@ class MinimumAgeRule(Rule):
     def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
         """By the newest record."""
         return NOTHING if glance.ages_ms is not None and glance.ages_ms[1] + self._span_ms <= now_ms else CLOSER
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By moment, those that are old enough apart."""
+        newest_ms = now_ms - self._span_ms
+
+        def sort(record: LightRecord) -> Hashable:
+            indexed_ms = record.indexed_timestamp
+            return True if indexed_ms is not None and 0 < indexed_ms <= newest_ms else indexed_ms
+
+        return sort
 
     def judge(self, case: Case) -> Judgement | None:
         """Until it is old enough."""
@@ -48,6 +61,10 @@ class MaximumAgeRule(Rule):
             return CLOSER
         return Look(is_needed=False, until_ms=glance.ages_ms[0] + self._span_ms)
 
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By moment."""
+        return attrgetter("indexed_timestamp")
+
     def judge(self, case: Case) -> Judgement | None:
         """From the moment it is too old."""
         indexed_ms = _indexed_ms(case.record)
@@ -73,6 +90,10 @@ class DatesRule(Rule):
             raise terms.fail("it needs `from` or `to`.")
         self._is_by_build = terms.choice("by", ("indexed", "built"), "indexed") == "built"
 
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By the date that counts."""
+        return attrgetter("timestamp" if self._is_by_build else "indexed_timestamp")
+
     def judge(self, case: Case) -> Judgement | None:
         """By the date that counts."""
         moment = build_time_ms(case.record) if self._is_by_build else _indexed_ms(case.record)
@@ -85,6 +106,6 @@ class DatesRule(Rule):
         return None
 
 
-def _indexed_ms(record: Record) -> int | None:
+def _indexed_ms(record: RecordView) -> int | None:
     value = record.get("indexed_timestamp")
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

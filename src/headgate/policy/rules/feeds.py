@@ -3,7 +3,7 @@
 from headgate.kernel import clock
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, Judgement, Look, Rule, acts, day_of
+from headgate.policy.rules.rule import CLOSER, Judgement, Look, Rule, Sorter, acts, alike, day_of
 from headgate.policy.terms import Terms
 
 
@@ -20,6 +20,10 @@ class FeedAgeRule(Rule):
         """The same for every shard."""
         ends_ms = self._ends_ms(facts)
         return CLOSER if ends_ms is None or ends_ms <= now_ms else Look(is_needed=False, until_ms=ends_ms)
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """All alike."""
+        return alike
 
     def judge(self, case: Case) -> Judgement | None:
         """By the newest feed."""

@@ -4,6 +4,7 @@ from headgate.policy.rules.advisories import (
     EpssRule,
     KnownExploitedRule,
     MaliciousRule,
+    NamedRule,
     NotCheckedRule,
     ScoreRule,
     SeverityRule,
@@ -12,16 +13,19 @@ from headgate.policy.rules.advisories import (
 )
 from headgate.policy.rules.ages import DatesRule, MaximumAgeRule, MinimumAgeRule
 from headgate.policy.rules.feeds import FeedAgeRule
-from headgate.policy.rules.files import FormatDuplicatesRule, LatestPatchRule, SizeRule
+from headgate.policy.rules.files import DigestRule, FormatDuplicatesRule, LatestPatchRule, SizeRule
 from headgate.policy.rules.licenses import LicenseRule
 from headgate.policy.rules.match_specs import MatchSpecRule
-from headgate.policy.rules.origins import InstallScriptsRule, OriginRule, ReservedNamesRule, SignatureRule
+from headgate.policy.rules.origins import InstallScriptsRule, OriginRule, ReservedNamesRule
+from headgate.policy.rules.proofs import AttestationRule, SignatureRule
 from headgate.policy.rules.rule import Rule
 
 KINDS: dict[str, type[Rule]] = {
     kind.kind: kind
     for kind in (
+        AttestationRule,
         DatesRule,
+        DigestRule,
         EpssRule,
         FeedAgeRule,
         FormatDuplicatesRule,
@@ -33,6 +37,7 @@ KINDS: dict[str, type[Rule]] = {
         MatchSpecRule,
         MaximumAgeRule,
         MinimumAgeRule,
+        NamedRule,
         NotCheckedRule,
         OriginRule,
         ReservedNamesRule,

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Collection
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from license_expression import ExpressionError, get_spdx_licensing
 
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 FAMILIES = (
@@ -58,10 +59,15 @@ class LicenseRule(Rule):
         self._words = frozenset(word.lower().replace("_", "-") for word in (*exclude, *only))
         self._is_excluding = bool(exclude)
         self._known: dict[str, Judgement | None] = {}
+        self._passing: dict[tuple[str | None, str | None], bool] = {}
 
     def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
         """By the licences that occur."""
-        return NOTHING if all(self._passes(*one) for one in glance.licenses) else CLOSER
+        return NOTHING if all(map(self._passes, glance.licenses)) else CLOSER
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """By licence and family, of which most shards have one."""
+        return alike if len(glance.licenses) == 1 else attrgetter("license", "license_family")
 
     def judge(self, case: Case) -> Judgement | None:
         """By the record's licence; without one, by its family."""
@@ -73,8 +79,12 @@ class LicenseRule(Rule):
             self._known[text] = None if passes else fact
         return self._known[text]
 
-    def _passes(self, license_text: Any, family: Any) -> bool:
-        return _passes(self._words, self._is_excluding, _text(license_text) or _text(family))
+    def _passes(self, pair: tuple[str | None, str | None]) -> bool:
+        known = self._passing.get(pair)
+        if known is None:
+            text = _text(pair[0]) or _text(pair[1])
+            known = self._passing[pair] = _passes(self._words, self._is_excluding, text)
+        return known
 
 
 def _text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 
@@ -24,6 +24,11 @@ class MatchSpecRule(Rule):
         if self._only:
             return NOTHING if any(one.has_only_name and one.may_match(facts.name) for one in self._only) else CLOSER
         return CLOSER if any(one.may_match(facts.name) for one in self._exclude) else NOTHING
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where the name decides."""
+        meant = [one for one in (*self._exclude, *self._include, *self._only) if one.may_match(facts.name)]
+        return alike if all(one.has_only_name for one in meant) else None
 
     def judge(self, case: Case) -> Judgement | None:
         """Raises Invalid `record-unreadable` for a record that cannot be compared."""

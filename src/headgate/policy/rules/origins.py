@@ -1,10 +1,10 @@
-"""Rules on where a package comes from, and who vouches for it."""
+"""Rules on where a package comes from, and on what it runs."""
 
 from fnmatch import fnmatchcase
 
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, acts
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 
@@ -22,6 +22,10 @@ class OriginRule(Rule):
         self._exclude, self._only = terms.words("exclude"), terms.words("only")
         if bool(self._exclude) == bool(self._only):
             raise terms.fail("it needs either `exclude` or `only`.")
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where all come from one place."""
+        return None if facts.origins else alike
 
     def judge(self, case: Case) -> Judgement | None:
         """By origin."""
@@ -46,6 +50,10 @@ class ReservedNamesRule(Rule):
     def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
         """By name alone."""
         return CLOSER if facts.owner is not None or self._is_named(facts.name) else NOTHING
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where all come from one place."""
+        return None if facts.origins else alike
 
     def judge(self, case: Case) -> Judgement | None:
         """What was uploaded passes."""
@@ -73,6 +81,10 @@ class InstallScriptsRule(Rule):
         self._scripts = terms.choices("scripts", self._SCRIPTS, self._SCRIPTS)
         self._does_unknown_pass = terms.choice("unknown", ("act", "pass"), "act") == "pass"
 
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """All alike, where nobody looked into any."""
+        return None if facts.about else alike
+
     def judge(self, case: Case) -> Judgement | None:
         """By what the archive showed when it was read here."""
         about = case.facts.about.get(case.filename)
@@ -81,25 +93,6 @@ class InstallScriptsRule(Rule):
             return None if self._does_unknown_pass else unknown
         found = sorted(script for script in self._scripts if about.get(_flag(script)))
         return acts(f"It runs scripts: {', '.join(found)}.", "Use a package without them.") if found else None
-
-
-class SignatureRule(Rule):
-    """Acts on packages without a verified signature, or signed by none of `publishers`."""
-
-    kind = "signature"
-
-    def __init__(self, terms: Terms) -> None:
-        """Take `publishers`, in which `*` stands for anything; without it any verified publisher will do."""
-        self._publishers = terms.words("publishers")
-
-    def judge(self, case: Case) -> Judgement | None:
-        """By the signatures that were verified here."""
-        found = case.facts.publishers.get(case.filename, ())
-        if not found:
-            return acts("It has no signature that was verified.", "Use a signed package.")
-        if self._publishers and not any(fnmatchcase(one, name) for one in found for name in self._publishers):
-            return acts(f"It is signed by {', '.join(sorted(found))}.", "Use a package of a publisher who is let in.")
-        return None
 
 
 def _flag(script: str) -> str:

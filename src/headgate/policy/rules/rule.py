@@ -1,12 +1,13 @@
 """What every rule is: terms read from a policy, a quick look at a shard, and a judgement on one record."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
 from headgate.kernel import clock
 from headgate.policy.facts import Case, Facts
-from headgate.policy.glance import Glance
+from headgate.policy.glance import Glance, LightRecord
 from headgate.policy.terms import Terms
 
 
@@ -32,6 +33,7 @@ class Look:
     until_ms: int | None = None
 
 
+Sorter = Callable[[LightRecord], Hashable]
 CLOSER = Look(is_needed=True)
 NOTHING = Look(is_needed=False)
 
@@ -43,6 +45,7 @@ class Rule(ABC):
     needs_assessments: ClassVar[bool] = False
     needs_about: ClassVar[bool] = False
     needs_owners: ClassVar[bool] = False
+    needs_proofs: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, terms: Terms) -> None:
@@ -51,6 +54,13 @@ class Rule(ABC):
     def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
         """Cheap; may only say that no closer look is needed when `judge` would act on no record of the shard."""
         return CLOSER
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
+        """What tells records of one shard apart as far as `judge` does, assessments aside; None: only `judge` knows.
+
+        Where there is one, records of one sort are judged once.
+        """
+        return None
 
     @abstractmethod
     def judge(self, case: Case) -> Judgement | None:
@@ -68,3 +78,8 @@ def day_of(milliseconds: int) -> str:
         return clock.from_ms(milliseconds).strftime("%Y-%m-%d %H:%M UTC")
     except (ValueError, OverflowError, OSError):
         return "the end of time"
+
+
+def alike(_record: LightRecord) -> Hashable:
+    """The sorter of rules that look at no record, but at most at its assessment."""
+    return None

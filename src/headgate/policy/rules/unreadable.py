@@ -2,8 +2,9 @@
 
 from typing import Self
 
-from headgate.policy.facts import Case
-from headgate.policy.rules.rule import Judgement, Rule, acts
+from headgate.policy.facts import Case, Facts
+from headgate.policy.glance import Glance
+from headgate.policy.rules.rule import Judgement, Rule, Sorter, acts, alike
 from headgate.policy.terms import Terms
 
 
@@ -20,6 +21,10 @@ class UnreadableRule(Rule):
     def of(cls, complaint: str) -> Self:
         """The rule that repeats a complaint."""
         return cls(Terms("unreadable", {"fact": complaint}))
+
+    def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
+        """All alike."""
+        return alike
 
     def judge(self, case: Case) -> Judgement | None:
         """Always the same."""

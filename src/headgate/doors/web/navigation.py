@@ -1,0 +1,44 @@
+"""What stands in the navigation, and for whom. One line per noun; a page that one may not see is not offered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from headgate.access.permissions import Permission
+
+if TYPE_CHECKING:
+    from headgate.doors.web.viewing import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the navigation. `is_for` says who sees it."""
+
+    title: str
+    path: str
+    icon: str
+    is_for: Callable[["Viewer"], bool]
+
+    def is_here(self, path: str) -> bool:
+        """Whether the page at this path belongs to the line."""
+        return path == self.path or (self.path != "/" and path.startswith(f"{self.path}/"))
+
+
+def _everyone(_viewer: "Viewer") -> bool:
+    return True
+
+
+def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
+    """Those with one of the permissions, on the server or at some channel."""
+    return lambda viewer: any(viewer.may_somewhere(permission) for permission in permissions)
+
+
+ENTRIES: Final[Sequence[Entry]] = (
+    Entry("Home", "/", "home", _everyone),
+    Entry("Search", "/search", "search", _everyone),
+)
+
+
+def entries_for(viewer: "Viewer") -> Sequence[Entry]:
+    """The lines that this viewer sees."""
+    return [entry for entry in ENTRIES if entry.is_for(viewer)]

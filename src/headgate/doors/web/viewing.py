@@ -1,0 +1,192 @@
+"""Who looks at a page, and what every page with navigation is made of.
+
+@anyone        async def show(viewer)          whoever comes; the handler shows only what `viewer` may see
+@signed_in     async def show(viewer)          others are sent to sign in, and come back
+@change        async def act(viewer, form)     a POST by somebody signed in, with the proof that a page of ours asked for it
+"""
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headgate.access.decisions import decide
+from headgate.access.permissions import Permission
+from headgate.access.principals import Principal
+from headgate.channels.model import Channel
+from headgate.doors.pages import PAGE_HEADERS, render_page
+from headgate.doors.sessions import Visitor
+from headgate.doors.web.navigation import entries_for
+from headgate.doors.web.services import WebServices
+from headgate.doors.web.toasts import Toast, Undo, find_toast, toast_cookie
+from headgate.doors.web.visits import find_visitor, go, go_sign_in, own_url, read_change, services_of
+from headgate.kernel.errors import Invalid, NotFound, Refused
+
+_NO_STORE = {"cache-control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Somebody in front of a page: signed in, or nobody in particular."""
+
+    request: Request
+    principal: Principal
+    visitor: Visitor | None
+
+    @property
+    def services(self) -> WebServices:
+        """What the application was built with."""
+        return services_of(self.request)
+
+    @property
+    def actor(self) -> str:
+        """How audit events name them."""
+        return self.principal.actor
+
+    @property
+    def proof(self) -> str:
+        """What their forms have to bring along."""
+        return "" if self.visitor is None else self.services.cookies.proof(self.visitor)
+
+    def url(self, path: str = "") -> str:
+        """A path of ours as the outside names it."""
+        return own_url(self.request, path)
+
+    @property
+    def is_partial(self) -> bool:
+        """True when htmx asks for a part of a page, to put it into one that is there."""
+        headers = self.request.headers
+        return "hx-request" in headers and "hx-history-restore-request" not in headers and "hx-boosted" not in headers
+
+    def may(self, permission: Permission, channel: Channel | None = None, package: str | None = None) -> bool:
+        """Whether they may do that: on the server, at a channel, or with a package there."""
+        if channel is None:
+            return decide(self.principal, permission, None, None).is_allowed
+        return decide(self.principal, permission, channel.name, channel.privacy, package).is_allowed
+
+    def may_somewhere(self, permission: Permission) -> bool:
+        """Whether they may do that on the server or at some channel."""
+        return self.may(permission) or any(self.may(permission, one) for one in self.services.catalog.all())
+
+    def require(self, permission: Permission, channel: Channel | None = None, package: str | None = None) -> None:
+        """Raises Refused `credentials-needed` or `permission-denied` unless they may do that."""
+        place = (None, None) if channel is None else (channel.name, channel.privacy)
+        decision = decide(self.principal, permission, *place, package)
+        if not decision.is_allowed:
+            raise Refused("credentials-needed" if decision.needs_credentials else "permission-denied", decision.reason)
+
+    def channels(self) -> list[Channel]:
+        """The channels that they may read, by name."""
+        return [one for one in self.services.catalog.all() if self.may(Permission.CHANNEL_READ, one)]
+
+    def channel(self, permission: Permission = Permission.CHANNEL_READ, name: str | None = None) -> Channel:
+        """The channel that the path names, where they may do that. Raises Refused, NotFound `channel-unknown`."""
+        wanted = self.request.path_params["channel"] if name is None else name
+        found = self.services.catalog.find(wanted)
+        # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
+        decision = decide(self.principal, permission, wanted, "private" if found is None else found.privacy)
+        if not decision.is_allowed:
+            raise Refused("credentials-needed" if decision.needs_credentials else "permission-denied", decision.reason)
+        if found is None:
+            raise NotFound("channel-unknown", f"There is no channel {wanted}.")
+        return found
+
+    def page(self, template: str, status: int = 200, *, part: str | None = None, **values: Any) -> Response:
+        """A page with navigation; `part` is the template that htmx gets instead, where it asks for a part."""
+        if part is not None and self.is_partial:
+            return self.part(part, status, **values)
+        toast = find_toast(self.request, self.proof)
+        shown = render_page(template, **self._frame(), toast=toast, **values)
+        answer = Response(shown, status, _NO_STORE | PAGE_HEADERS, media_type="text/html")
+        if toast is not None:
+            answer.headers.append("set-cookie", toast_cookie(None, self.proof))
+        return answer
+
+    def part(self, template: str, status: int = 200, *, toast: Toast | None = None, **values: Any) -> Response:
+        """A part of a page, for htmx; a toast comes along beside it."""
+        shown = render_page(template, **self._frame(), toast=toast, **values)
+        if toast is not None:
+            shown += render_page("toast.html", **self._frame(), toast=toast, is_beside=True)
+        return Response(shown, status, _NO_STORE | PAGE_HEADERS, media_type="text/html")
+
+    def go(self, path: str, said: str | None = None, undo: Undo | None = None) -> Response:
+        """Go on there after a change, where a toast says what has happened, and takes it back for some seconds."""
+        answer = go(path)
+        if said is not None:
+            answer.headers.append("set-cookie", toast_cookie(Toast(said, undo), self.proof))
+        return answer
+
+    def _frame(self) -> Mapping[str, Any]:
+        return {
+            "viewer": self,
+            "csrf_token": self.proof,
+            "path": self.request.url.path,
+            "navigation": entries_for(self),
+            "query": self.request.query_params,
+        }
+
+
+async def view(request: Request) -> Viewer:
+    """Who looks."""
+    visitor = await find_visitor(request)
+    return viewer_of(request, visitor)
+
+
+def viewer_of(request: Request, visitor: Visitor | None) -> Viewer:
+    """The same where the visitor is known."""
+    principal = services_of(request).authenticator.nobody if visitor is None else visitor.principal
+    return Viewer(request, principal, visitor)
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Show = Callable[[Viewer], Awaitable[Response]]
+Act = Callable[[Viewer, Mapping[str, str]], Awaitable[Response]]
+
+
+def anyone(show: Show) -> Endpoint:
+    """A page for whoever comes."""
+
+    @functools.wraps(show)
+    async def endpoint(request: Request) -> Response:
+        return await show(await view(request))
+
+    return endpoint
+
+
+def signed_in(show: Show) -> Endpoint:
+    """A page for whoever is signed in; others sign in first."""
+
+    @functools.wraps(show)
+    async def endpoint(request: Request) -> Response:
+        viewer = await view(request)
+        return go_sign_in(_own_path(request)) if viewer.visitor is None else await show(viewer)
+
+    return endpoint
+
+
+def change(act: Act) -> Endpoint:
+    """A change that a page of ours asks for; Refused `request-forged` is raised for others."""
+
+    @functools.wraps(act)
+    async def endpoint(request: Request) -> Response:
+        found = await read_change(request)
+        if found is None:
+            return go_sign_in("/")
+        visitor, form = found
+        return await act(viewer_of(request, visitor), form)
+
+    return endpoint
+
+
+def require_typed(form: Mapping[str, str], name: str) -> None:
+    """What cannot be taken back asks for the name. Raises Invalid `name-not-typed`."""
+    if form.get("typed", "").strip() != name:
+        raise Invalid("name-not-typed", f"Nothing was changed: type {name} to confirm.")
+
+
+def _own_path(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
