@@ -20,10 +20,12 @@ from headgate.cli import (
     job,
     ldap,
     login,
-    mirror_filters,
+    mirror_trust,
     network,
     oidc,
+    package,
     patch,
+    pipeline,
     policy,
     promote,
     request,
@@ -76,10 +78,12 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
-app.add_typer(mirror_filters.app, name="mirror")
+app.add_typer(mirror_trust.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(package.app, name="package")
 app.add_typer(patch.app, name="patch")
+app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.command("search")(search.search)

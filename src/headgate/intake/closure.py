@@ -28,7 +28,7 @@ from headgate.conda.specs import age_key, matches
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.intake.filters import Known, Sieve, Specs, by_name
-from headgate.intake.screens import open_screen, pack_names, refilter, unpack_names
+from headgate.intake.screens import known_of, open_screen, pack_names, refilter, unpack_names
 from headgate.kernel.errors import Invalid
 
 _MOST_SOLVES = 2_000
@@ -65,7 +65,7 @@ async def resolve_closure(database: Database, channel: Channel, source: Source, 
         new, old = found.files[row.name], unpack_names(row.closure)
         if new == old:
             continue
-        screen = open_screen(filters, pack_names(new), row.signed)
+        screen = open_screen(source.settings, pack_names(new), row.signed)
         names = {str(ArtifactName.parse(filename).name) for filename in new ^ old}
         await refilter(database, row.id, screen, names)
         async with database.write() as connection:
@@ -90,7 +90,7 @@ async def _reachable(connection: AsyncConnection, source: Source, only: Specs, s
     rows = await connection.execute(
         select(columns.id, columns.name, columns.signed).where(columns.source_id == source.id)
     )
-    places = {row.id: (row.name, Known(signed=unpack_names(row.signed))) for row in rows}
+    places = {row.id: (row.name, known_of(source.settings, frozenset(), row.signed)) for row in rows}
     found: Records = {name: {} for name, _ in places.values()}
     seen: set[str] = set()
     waiting = set(only)
