@@ -43,7 +43,7 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     bringer = Bringer(parts.database, parts.routes, catalog, locator, parts.store, delivery)
     PromoteJobs(parts.database, PromotionService(parts.database, parts.store, [follow_promotion]), bringer)
     AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
-    PublishJobs(Renderer(parts.database, parts.store))
+    PublishJobs(Renderer(parts.database, parts.store, parts.signing))
     GateJobs(parts.database)
     LdapJobs(parts.ldap)
     AdvisoryJobs(parts.database, parts.feeds, parts.routes, parts.store)

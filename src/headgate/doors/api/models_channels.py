@@ -10,7 +10,7 @@ from headgate.doors.api.models import Text, shown, taken
 from headgate.doors.api.models_mirrors import MirrorBody
 
 _MIRROR = {"urls": ["https://conda.anaconda.org/conda-forge"], "subdirs": ["noarch", "linux-64"]}
-_SETTINGS = {"is_hiding": True, "is_keeping_cached": True, "description": "What the team builds."}
+_SETTINGS = {"is_hiding": True, "is_keeping_cached": True, "is_signing": False, "description": "What the team builds."}
 _CHANNEL: dict[str, Any] = {
     "name": "conda-forge",
     "kind": "mirror",
@@ -36,6 +36,7 @@ class SettingsBody(BaseModel):
     is_keeping_cached: StrictBool | None = Field(
         default=None, description="Mirror: cached files outlive their upstream."
     )
+    is_signing: StrictBool | None = Field(default=None, description="Records bear signatures of this server's own.")
     description: Text | None = Field(default=None, description="What the channel is for.")
 
     def given(self) -> dict[str, Any]:
