@@ -10,7 +10,13 @@ from headgate.doors.api.models import Text, shown, taken
 from headgate.doors.api.models_mirrors import MirrorBody
 
 _MIRROR = {"urls": ["https://conda.anaconda.org/conda-forge"], "subdirs": ["noarch", "linux-64"]}
-_SETTINGS = {"is_hiding": True, "is_keeping_cached": True, "is_signing": False, "description": "What the team builds."}
+_SETTINGS = {
+    "is_hiding": True,
+    "is_keeping_cached": True,
+    "is_hiding_broken": False,
+    "is_signing": False,
+    "description": "What the team builds.",
+}
 _CHANNEL: dict[str, Any] = {
     "name": "conda-forge",
     "kind": "mirror",
@@ -37,6 +43,9 @@ class SettingsBody(BaseModel):
         default=None, description="Mirror: cached files outlive their upstream."
     )
     is_signing: StrictBool | None = Field(default=None, description="Records bear signatures of this server's own.")
+    is_hiding_broken: StrictBool | None = Field(
+        default=None, description="Records are not listed whose dependencies policies keep out of the channel."
+    )
     description: Text | None = Field(default=None, description="What the channel is for.")
 
     def given(self) -> dict[str, Any]:

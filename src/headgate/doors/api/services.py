@@ -17,6 +17,7 @@ from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
+from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
@@ -116,6 +117,10 @@ class ApiServices(Protocol):
     @property
     def catalog(self) -> Catalog:
         """Finds channels."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
 
     @property
     def authenticator(self) -> Authenticator:
