@@ -222,7 +222,7 @@ class _Source:
         if not self._channel.settings.is_signing or self._signing is None:
             return open_signer(self._wait, self._database, self._channel, subdir)
         key = self._wait(self._read_key(self._signing))
-        return None if key is None else OwnSigner(self._wait, self._database, key, self._map(subdir))
+        return None if key is None else OwnSigner(self._wait, self._database, key, self.names(subdir))
 
     def unpatched(self, subdir: str) -> Iterator[Shard]:
         """What the sources say, merged, before this channel's own patches; only files that are published at all.
