@@ -16,7 +16,8 @@ from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
 from headgate.audit.room import open_store
-from headgate.bootstrap import Core, Place, build_airgap, build_core, open_place, open_routes
+from headgate.bootstrap import Core, Place, build_core, open_place, open_routes
+from headgate.carrying import build_airgap
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
 from headgate.channels.search_cards import CardWriter
@@ -67,6 +68,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             routes,
             jobs,
             TrustRoot.load(place.settings.signatures.trusted_root),
+            core.signing,
             following,
             feeds,
             keeper,

@@ -33,6 +33,7 @@ from headgate.cli import (
     search,
     serve,
     session,
+    signing,
     token,
     upload,
     user,
@@ -90,6 +91,7 @@ app.command("search")(search.search)
 app.add_typer(exemption.app, name="exemption")
 app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(signing.app, name="signing")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
