@@ -82,6 +82,8 @@ from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
+from headgate.reports.room import open_room as open_reports
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
@@ -271,6 +273,7 @@ class Services:
     advisories: AdvisoryRoom
     exposure: Exposure
     audit: AuditRoom
+    reports: ReportRoom
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -320,7 +323,13 @@ def build_services(place: Place) -> Services:
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(**settings.upload.model_dump())
+    audit = open_audit(
+        database,
+        open_store(database, place.folder.access_log),
+        settings.access_log.masking(secret),
+        frozenset(settings.access_log.kinds),
+        UNLOGGED.inc,
+    )
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
@@ -349,7 +358,7 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits, root),
+        uploads=Uploads(store, hosted, ArchiveLimits(**settings.upload.model_dump()), root),
         routes=routes,
         flights=flights,
         locator=locator,
@@ -369,13 +378,8 @@ def build_services(place: Place) -> Services:
         promotions=PromotionService(database, store),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
-        audit=open_audit(
-            database,
-            open_store(database, place.folder.access_log),
-            settings.access_log.masking(secret),
-            frozenset(settings.access_log.kinds),
-            UNLOGGED.inc,
-        ),
+        audit=audit,
+        reports=open_reports(database, audit.store, maps, advisories.book),
     )
 
 

@@ -9,6 +9,7 @@ from headgate.audit.access_store import AccessStore
 from headgate.audit.access_tables import SCHEMA
 from headgate.audit.downloads import DownloadCounts
 from headgate.audit.masking import Kind, Masking
+from headgate.audit.requests import AccessReader
 from headgate.audit.signing import Signer
 from headgate.audit.trail import AuditTrail
 from headgate.db.engine import Database
@@ -21,6 +22,7 @@ class AuditRoom:
     store: AccessStore
     log: AccessLog
     downloads: DownloadCounts
+    requests: AccessReader
     trail: AuditTrail
     signer: Signer
 
@@ -46,4 +48,4 @@ def open_room(
     """The services over this log, and over the events in the database."""
     signer = Signer(masking.secret)
     log = AccessLog(store, masking, kinds, dropped)
-    return AuditRoom(store, log, DownloadCounts(store), AuditTrail(database, signer), signer)
+    return AuditRoom(store, log, DownloadCounts(store), AccessReader(store), AuditTrail(database, signer), signer)

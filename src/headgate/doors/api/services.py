@@ -15,6 +15,7 @@ from headgate.airgap.trust import TrustService
 from headgate.approvals.life import Life
 from headgate.approvals.plans import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
@@ -32,6 +33,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -149,6 +151,14 @@ class ApiServices(Protocol):
     @property
     def advisories(self) -> AdvisoryRoom:
         """Knows advisories."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """Knows what was recorded."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def exposure(self) -> Exposure:
