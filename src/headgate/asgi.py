@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import structlog
 
+from headgate.approvals.requests import read_counts
 from headgate.bootstrap import Services, build_services, open_place
 from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
@@ -23,7 +24,7 @@ from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.logged import LoggedDoor
 from headgate.doors.counting import Counted
 from headgate.doors.http import Receive, Scope, Send, finish, start
-from headgate.doors.metrics import observe_advisories, render_held, render_metrics
+from headgate.doors.metrics import observe_advisories, render_held, render_metrics, render_requests
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import WebDoor
 from headgate.http.masking import mask_url
@@ -101,6 +102,7 @@ class Application:
                 observe_advisories(self._services.advisories.book.knowledge)
                 standing = await read_standing(self._services.core.database)
                 text = render_metrics() + render_held(standing.held, standing.stale)
+                text += render_requests(await read_counts(self._services.core.database))
                 await _send_text(scope, send, text.decode())
             case _:
                 raise NotFound("path-unknown", "Nothing is served at this path.")

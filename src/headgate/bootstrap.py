@@ -40,8 +40,10 @@ from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.life import Life, open_life
-from headgate.approvals.plans import Planner
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import RequestService, follow_promotion
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom, open_store
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
@@ -270,6 +272,8 @@ class Services:
     freshness: Freshness
     planner: Planner
     promotions: PromotionService
+    requests: RequestService
+    request_rules: RulesService
     advisories: AdvisoryRoom
     exposure: Exposure
     audit: AuditRoom
@@ -375,7 +379,9 @@ def build_services(place: Place) -> Services:
             first_sync_wait_s=settings.upstream.first_sync_wait_seconds,
         ),
         planner=Planner(database, Reader(maps, shards)),
-        promotions=PromotionService(database, store),
+        promotions=PromotionService(database, store, [follow_promotion]),
+        requests=RequestService(database, catalog, Reader(maps, shards)),
+        request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
         audit=audit,

@@ -19,6 +19,7 @@ from headgate.audit.room import open_store
 from headgate.bootstrap import Core, Place, build_airgap, build_core, open_place, open_routes
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
+from headgate.conda.attestations import TrustRoot
 from headgate.db.snapshots import Snapshots
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
@@ -63,6 +64,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             core.store,
             routes,
             jobs,
+            TrustRoot.load(place.settings.signatures.trusted_root),
             following,
             feeds,
             keeper,

@@ -161,6 +161,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /ldap-directories/corp/test", 200, {"login": "ada"}),
     ("POST /promotions/preview", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
+    ("GET /channels/team/request-rules", 200, None),
+    ("PUT /channels/team/request-rules", 200, {"approvals": 2}),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),
@@ -170,6 +172,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /jobs/none/retry", 404, None),
 ]
 # Open to more than those who manage; tested by themselves below, in test_api_principals.py, test_api_uploads.py,
+# test_api_asking.py,
 # test_sessions.py, test_devices.py, test_api_lists.py or test_api_mutations.py.
 OTHERS = {
     "GET /access/explain",
@@ -187,6 +190,17 @@ OTHERS = {
     "POST /promotions",
     "POST /promotions/preview",
     "POST /promotions/{id}/undo",
+    "GET /requests",
+    "GET /requests/{id}",
+    "GET /requests/{id}/preview",
+    "POST /requests",
+    "POST /requests/preview",
+    "POST /requests/{id}/approve",
+    "POST /requests/{id}/ask-changes",
+    "POST /requests/{id}/comments",
+    "POST /requests/{id}/reject",
+    "POST /requests/{id}/submit",
+    "POST /requests/{id}/withdraw",
     "POST /tokens",
 }
 

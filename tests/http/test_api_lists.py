@@ -87,6 +87,9 @@ RULES = {
     "/policies/{name}/versions": Rule(None, "/policies/zebra/versions", is_named=False),
     "/promotions": Rule("/promotions", None, "/promotions"),
     "/promotions/{id}": Rule("/promotions/1", "/promotions/2"),
+    "/requests": Rule("/requests", None, "/requests"),
+    "/requests/{id}": Rule("/requests/1", "/requests/2"),
+    "/requests/{id}/preview": Rule("/requests/1/preview", "/requests/2/preview"),
     "/roles": Rule(None, "/roles"),
     "/tokens": Rule("/tokens", "/tokens?user=zebra", "/tokens"),
     "/users": Rule(None, "/users"),
@@ -163,6 +166,7 @@ async def test_list_shows_only_what_one_may_see(callers: Callers, services: Serv
         assert uploaded.status_code == 201, uploaded.text
         wish = {"wants": [word], "source": word, "target": f"{word}-target", "platforms": ["linux-64"]}
         assert (await callers.admin.post("/promotions", json=wish)).status_code == 202
+        assert (await callers.admin.post("/requests", json=wish)).status_code == 201
     rule = RULES[path]
     secret = (rule.zebra or "").replace("{job}", job)
     for question in filter(None, (rule.apple, secret, rule.everything)):

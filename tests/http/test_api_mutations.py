@@ -11,8 +11,12 @@ import pytest
 from sqlalchemy import Column, Table, func, select
 
 from headgate.access.oidc_providers import OidcProvider, OidcSettings
+from headgate.access.principals import Principal
 from headgate.access.sessions import Beginning
+from headgate.approvals.request_rows import Wanted
+from headgate.approvals.requests import Asked
 from headgate.bootstrap import Services
+from headgate.conda.names import ChannelName, Subdir
 from headgate.db import tables
 from headgate.doors.api.app import PREFIX, build_api
 from tests.http.conftest import PASSWORD, Callers
@@ -34,6 +38,14 @@ CHANGES: dict[str, tuple[str, object]] = {
     "POST /promotions": ("POST /promotions", WISH),
     "POST /promotions/preview": ("POST /promotions/preview", WISH),
     "POST /promotions/{id}/undo": ("POST /promotions/{promotion}/undo", None),
+    "POST /requests": ("POST /requests", WISH),
+    "POST /requests/preview": ("POST /requests/preview", WISH),
+    "POST /requests/{id}/approve": ("POST /requests/{request}/approve", {"digest": "{digest}"}),
+    "POST /requests/{id}/ask-changes": ("POST /requests/{request}/ask-changes", {"comment": "Which?"}),
+    "POST /requests/{id}/comments": ("POST /requests/{request}/comments", {"comment": "Please."}),
+    "POST /requests/{id}/reject": ("POST /requests/{request}/reject", {"comment": "No."}),
+    "POST /requests/{id}/submit": ("POST /requests/{draft}/submit", {}),
+    "POST /requests/{id}/withdraw": ("POST /requests/{draft}/withdraw", {}),
     "POST /tokens": ("POST /tokens", {"name": "new"}),
 }
 # These only look, though they are POSTs.
@@ -47,6 +59,7 @@ LOOKS = {
     "POST /ldap-directories/{name}/test",
     "POST /policies/simulate",
     "POST /promotions/preview",
+    "POST /requests/preview",
 }
 # A token that may only view may ask these.
 READING = {"POST /api/osv/v1/query", "POST /api/osv/v1/querybatch", "POST /policies/simulate"}
@@ -91,6 +104,8 @@ async def prepared(callers: Callers, services: Services, route: str) -> tuple[st
         await services.core.sessions.begin("ada", Beginning("192.0.2.1", "a browser"))
         await services.snapshots.reload()
     asked, body = CHANGES[route]
+    if "requests" in route:
+        asked, body = await requested(callers, services, asked, body)
     method, path = asked.replace("{job}", job).replace("{promotion}", str(number)).split(" ")
     content = package("other")[1]
     return method, path, {"content": content} if body == b"" else {"json": body}
@@ -105,6 +120,19 @@ async def promoted(callers: Callers, services: Services) -> int:
     await services.promotions.apply(number)
     await services.snapshots.reload()
     return number
+
+
+async def requested(callers: Callers, services: Services, asked: str, body: object) -> tuple[str, object]:
+    """The route and its body for bob's request, a draft of ada's, and a channel to ask into."""
+    for name in ("inside", "asked"):
+        await callers.admin.post("/channels", json={"name": name, "kind": "hosted"})
+    await services.snapshots.reload()
+    wanted = Wanted(ChannelName("team"), ChannelName("asked"), ["demo"], [Subdir("linux-64")])
+    made = await services.requests.create(Principal("bob", user_id=2), Asked(wanted))
+    draft = await services.requests.create(Principal("ada", user_id=1), Asked(wanted), is_draft=True)
+    if body == {"digest": "{digest}"}:
+        body = {"digest": (await services.requests.look(wanted)).plan.digest}
+    return asked.replace("{request}", str(made.id)).replace("{draft}", str(draft.id)), body
 
 
 def watched(table: Table) -> list[Column[Any]]:
@@ -162,17 +190,19 @@ def test_every_route_that_changes_something_is_listed_here(services: Services) -
 
 async def test_who_may_not_changes_nothing(callers: Callers, services: Services, hosted: str, mirror: str) -> None:
     """Refusals leave everything as it is, so one database serves for all of them."""
-    asked = {route: await prepared(callers, services, route) for route in ["POST /promotions/{id}/undo"]}
-    (_, undo, _) = asked["POST /promotions/{id}/undo"]
+    (_, undo, _) = await prepared(callers, services, "POST /promotions/{id}/undo")
+    request = (await requested(callers, services, "{draft}", None))[0]
     before, count = await state(services), await events(services)
     for route in sorted(set(CHANGES) - ELSEWHERE):
-        method, path = CHANGES[route][0].replace("{job}", "none").replace("{promotion}", undo.split("/")[2]).split(" ")
-        body = CHANGES[route][1]
+        asked_at = CHANGES[route][0].replace("{job}", "none").replace("{promotion}", undo.split("/")[2])
+        method, path = asked_at.replace("{request}", request).replace("{draft}", request).split(" ")
+        body = {"digest": "0" * 64} if route.endswith("approve") else CHANGES[route][1]
         sent: dict[str, Any] = {"content": package("other")[1]} if body == b"" else {"json": body}
         for caller, status in refused_at(callers, route):
             answer = await caller.request(method, absolute(path), **sent)
             assert answer.status_code == status, (route, answer.text)
-            codes = {401: "credentials-needed", 403: "permission-denied", 404: "promotion-unknown"}
+            unknown = "promotion-unknown" if route.endswith("undo") else "request-unknown"
+            codes = {401: "credentials-needed", 403: "permission-denied", 404: unknown}
             assert answer.json()["code"] == codes[status], route
     assert (await state(services), await events(services)) == (before, count)
 
@@ -181,8 +211,9 @@ def refused_at(callers: Callers, route: str) -> list[tuple[httpx.AsyncClient, in
     """Who is refused, and how."""
     refused: list[tuple[httpx.AsyncClient, int]] = [(callers.anonymous, 401)]
     refused += [] if route in READING else [(callers.viewer, 403)]  # they are all but a GET
-    # Of a promotion that one may not see, nobody learns that it is there.
-    unseen = 404 if route.endswith("{id}/undo") and "promotions" in route else 403
+    # Of a promotion or request that one may not see, nobody learns that it is there.
+    is_unseen = "/requests/{id}" in route or (route.endswith("{id}/undo") and "promotions" in route)
+    unseen = 404 if is_unseen else 403
     refused += [] if route == UPLOAD else [(callers.adder, unseen)]
     return refused + ([] if route in OWN else [(callers.member, unseen)])
 

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     PROMOTION_APPROVE = "promotion:approve"
     PROMOTION_INTO = "promotion:into"
     PROMOTION_OUT = "promotion:out"
+    REQUEST_CREATE = "request:create"
     TOKEN_MANAGE = "token:manage"
 
 
@@ -68,5 +69,6 @@ ACTION_OF = {
     Permission.PROMOTION_APPROVE: ScopeAction.PROMOTE,
     Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
     Permission.PROMOTION_OUT: ScopeAction.PROMOTE,
+    Permission.REQUEST_CREATE: ScopeAction.ADD,
     Permission.TOKEN_MANAGE: ScopeAction.ADMIN,
 }

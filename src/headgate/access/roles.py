@@ -2,7 +2,7 @@
 
 from headgate.access.permissions import Permission
 
-_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD}
+_READING = {Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD, Permission.REQUEST_CREATE}
 
 BUILT_IN: dict[str, frozenset[Permission]] = {
     "administrator": frozenset(Permission),

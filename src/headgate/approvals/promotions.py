@@ -4,7 +4,7 @@ planned --bytes here, applied--> applied --undo--> undone
    \------cannot be applied----> failed
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,18 +14,22 @@ import msgspec
 from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.approvals.judging import UNASKED, Opinion, judge_in
 from headgate.approvals.plans import Item, ItemState, Plan
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import get_channel
 from headgate.channels.model import Channel
 from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
+from headgate.conda.records import to_wire
+from headgate.conda.shards import Shard
 from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.db.tables_promotions import promotion as promotion_table
 from headgate.db.tables_promotions import promotion_item
 from headgate.intake.hosted import Add, apply_together, delete
 from headgate.kernel import clock
-from headgate.kernel.errors import Conflict, NotFound
+from headgate.kernel.errors import Conflict, NotFound, Refused
+from headgate.policy.verdicts import Verdict
 from headgate.storage.local import BlobStore
 
 
@@ -55,6 +59,9 @@ class Promotion:
     applied_at: datetime | None
     undone_at: datetime | None
     undone_by: str | None
+    request: int | None = None
+    """The request that it carries out."""
+    approvers: Sequence[str] = ()
     items: Sequence[Item] = ()
 
     @property
@@ -62,13 +69,64 @@ class Promotion:
         """What the target gets, or got."""
         return [item for item in self.items if item.state is ItemState.NEW]
 
+    def brings(self, subdir: str, filename: str) -> bool:
+        """Whether a file is among them."""
+        return any((one.subdir, one.filename) == (subdir, filename) for one in self.new)
+
+
+Follower = Callable[[AsyncConnection, Promotion, str | None], Awaitable[None]]
+"""Told of a promotion that was applied, or why it could not be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Who decided, why, and in answer to which request."""
+
+    actor: str
+    comment: str = ""
+    request: int | None = None
+    approvers: Sequence[str] = ()
+
+
+async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) -> int:
+    """Write a plan down as decided, in the open transaction; its id. Raises as `PromotionService.create` does."""
+    if plan.hindrances:
+        raise Conflict("promotion-hindered", "Some files cannot pass.", plan.hindrances)
+    wish = plan.wish
+    if not plan.new:
+        raise Conflict("promotion-empty", f"Channel {wish.target.name} has all of it already.")
+    values = {
+        "source": wish.source.name,
+        "target": wish.target.name,
+        "wants": list(wish.texts),
+        "platforms": list(plan.platforms),
+        "comment": decided.comment,
+        "state": PromotionState.PLANNED,
+        "created_at": clock.now(),
+        "created_by": decided.actor,
+        "request_id": decided.request,
+        "approvers": list(decided.approvers),
+    }
+    made = await connection.execute(promotion_table.insert().values(values).returning(promotion_table.c.id))
+    number: int = made.scalar_one()
+    await connection.execute(promotion_item.insert(), [_row(number, item) for item in plan.items])
+    detail = {"source": wish.source.name, "wants": list(wish.texts), "comment": decided.comment, "new": len(plan.new)}
+    if decided.request is not None:
+        detail |= {"request": decided.request, "approvers": list(decided.approvers)}
+    await record(
+        connection, Action.PROMOTION_CREATE, decided.actor, channel=wish.target.name, subject=str(number), **detail
+    )
+    return number
+
 
 class PromotionService:
     """Decides on plans, and carries them out; each step one transaction with its audit events."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, followers: Sequence[Follower] = ()) -> None:
+        """`followers` are called in the transaction in which a promotion is applied or has failed."""
         self._database = database
         self._store = store
+        self._followers = followers
 
     async def create(self, actor: str, plan: Plan, *, digest: str | None = None, comment: str = "") -> int:
         """Write the plan down as decided; its id.
@@ -80,36 +138,15 @@ class PromotionService:
             raise Conflict(
                 "promotion-outdated", "Something changed since the preview. Look at a new one, and decide again."
             )
-        if plan.hindrances:
-            raise Conflict("promotion-hindered", "Some files cannot pass.", plan.hindrances)
-        wish = plan.wish
-        if not plan.new:
-            raise Conflict("promotion-empty", f"Channel {wish.target.name} has all of it already.")
-        values = {
-            "source": wish.source.name,
-            "target": wish.target.name,
-            "wants": list(wish.texts),
-            "platforms": list(plan.platforms),
-            "comment": comment,
-            "state": PromotionState.PLANNED,
-            "created_at": clock.now(),
-            "created_by": actor,
-        }
         async with self._database.write() as connection:
-            made = await connection.execute(promotion_table.insert().values(values).returning(promotion_table.c.id))
-            number: int = made.scalar_one()
-            await connection.execute(promotion_item.insert(), [_row(number, item) for item in plan.items])
-            detail = {"source": wish.source.name, "wants": list(wish.texts), "comment": comment, "new": len(plan.new)}
-            await record(
-                connection, Action.PROMOTION_CREATE, actor, channel=wish.target.name, subject=str(number), **detail
-            )
-        return number
+            return await write_down(connection, plan, Decided(actor, comment))
 
     async def apply(self, number: int) -> Promotion:
         """Put what is new into the target's index, all of it or nothing; its bytes must be here.
 
         Doing it again changes nothing. Raises NotFound `promotion-unknown` or `channel-unknown`, Conflict
-        `artifact-exists`, `artifact-deleted` or `promotion-state`.
+        `artifact-exists`, `artifact-deleted` or `promotion-state`, Refused `policy-blocked` for what the target's policy
+        holds back by now.
         """
         async with self._database.write() as connection:
             found = await _get(connection, number, is_locked=True)
@@ -118,20 +155,28 @@ class PromotionService:
             if found.state is not PromotionState.PLANNED:
                 raise Conflict("promotion-state", f"Promotion {number} is {found.state}; it cannot be applied.")
             target = await get_channel(connection, found.target)
+            await _refuse_withheld(connection, target, found)
             about = await _about(connection, found)
             changes = [self._add(found, item, about.get((item.subdir, item.filename))) for item in found.new]
             await apply_together(connection, target, changes, f"promotion {number} from {found.source}")
             await _set(connection, number, state=PromotionState.APPLIED, applied_at=clock.now(), failure=None)
             await record(
                 connection, Action.PROMOTION_APPLY, found.created_by, channel=found.target, subject=str(number),
-                source=found.source, files=len(changes),
+                source=found.source, files=len(changes), comment=found.comment, request=found.request,
+                approvers=list(found.approvers),
             )  # fmt: skip
+            for told in self._followers:
+                await told(connection, found, None)
         return await self.get(number)
 
     async def fail(self, number: int, failure: str) -> None:
         """Write down why a planned promotion could not be applied."""
         async with self._database.write() as connection:
-            await _set(connection, number, state=PromotionState.FAILED, failure=failure)
+            found = await _get(connection, number, is_locked=True)
+            if found.state is PromotionState.PLANNED:
+                await _set(connection, number, state=PromotionState.FAILED, failure=failure)
+                for told in self._followers:
+                    await told(connection, found, failure)
 
     async def undo(self, actor: str, number: int, kept: Sequence[tuple[str, str]] = ()) -> None:
         """Take out of the target what the promotion brought, but for the (subdir, file name) of `kept`.
@@ -202,6 +247,7 @@ async def _get(connection: AsyncConnection, number: int, *, is_locked: bool = Fa
                 ItemState(one.state),
                 one.is_asked,
                 msgspec.json.decode(one.record, type=dict),
+                UNASKED if one.opinion is None else msgspec.json.decode(one.opinion, type=Opinion),
             )
             for one in items
         ],
@@ -223,6 +269,8 @@ def _promotion(row: Row[Any], items: Sequence[Item]) -> Promotion:
         applied_at=row.applied_at,
         undone_at=row.undone_at,
         undone_by=row.undone_by,
+        request=row.request_id,
+        approvers=row.approvers or (),
         items=items,
     )
 
@@ -235,11 +283,33 @@ def _row(number: int, item: Item) -> dict[str, Any]:
         "state": item.state,
         "is_asked": item.is_asked,
         "record": msgspec.json.encode(item.record),
+        "opinion": msgspec.json.encode(item.opinion),
     }
 
 
 async def _set(connection: AsyncConnection, number: int, **values: Any) -> None:
     await connection.execute(update(promotion_table).where(promotion_table.c.id == number).values(values))
+
+
+async def _refuse_withheld(connection: AsyncConnection, target: Channel, promotion: Promotion) -> None:
+    """Raises Refused `policy-blocked` with a reason for each file that the target's policy holds back at this moment."""
+    shards: dict[str, dict[str, Shard]] = {}
+    for item in promotion.new:
+        name, wire = ArtifactName.parse(item.filename).name, to_wire(item.record)
+        shard = shards.setdefault(item.subdir, {}).setdefault(name, Shard(packages={}, conda={}))
+        (shard.conda if item.filename.endswith(".conda") else shard.packages)[item.filename] = wire
+    reasons = []
+    for subdir, some in shards.items():
+        judgements = await judge_in(connection, target, subdir, some)
+        for evaluation in judgements.evaluations[subdir].values():
+            held = {one: verdict for one, verdict in evaluation.held_back.items() if promotion.brings(subdir, one)}
+            reasons += [f"{subdir}/{one}: {why}" for one, verdict in held.items() for why in _sentences(verdict)]
+    if reasons:
+        raise Refused("policy-blocked", f"Policy of {target.name} holds back some files by now: {reasons[0]}", reasons)
+
+
+def _sentences(verdict: Verdict) -> list[str]:
+    return [one.sentence for one in verdict.reasons if not one.outcome.is_passing]
 
 
 async def _about(connection: AsyncConnection, promotion: Promotion) -> dict[tuple[str, str], dict[str, Any] | None]:

@@ -11,11 +11,12 @@ from sqlalchemy import select
 from headgate.channels.catalog import TOPIC, get_channel
 from headgate.channels.maps import read_map
 from headgate.channels.model import Channel, ChannelKind, Document
+from headgate.channels.passing import open_signer
 from headgate.channels.shards import read_shards
 from headgate.channels.sources import read_offers
 from headgate.conda.channeldata import render_channeldata, summarise
 from headgate.conda.current import current_repodata
-from headgate.conda.repodata import render_repodata
+from headgate.conda.repodata import Signer, render_repodata
 from headgate.conda.run_exports import render_run_exports
 from headgate.conda.shards import Shard, decode_stored, merge_shards
 from headgate.db import tables
@@ -124,13 +125,13 @@ class Renderer:
         if name.startswith("run_exports.json"):
             return render_run_exports(subdir, source.shards(subdir))
         if name.startswith("current_repodata.json"):
-            return render_repodata(info, current_repodata(source.shards(subdir)))
+            return render_repodata(info, current_repodata(source.shards(subdir)), signer=source.signer(subdir))
         if name.startswith("repodata_from_packages.json"):
             return render_repodata(info, source.unpatched(subdir))
         eager = channel.documents.get((subdir, EAGER))
         if name != EAGER and eager is not None and eager.revision >= channel.subdirs[subdir].revision:
             return self._unpacked(eager)
-        return render_repodata(info, source.shards(subdir))
+        return render_repodata(info, source.shards(subdir), signer=source.signer(subdir))
 
     def _unpacked(self, document: Document) -> Iterator[bytes]:
         with self._store.path(document.sha256).open("rb") as file:
@@ -164,6 +165,10 @@ class _Source:
         """What the subdir says of itself besides its name."""
         info: dict[str, Any] = self._wait(self._read_info(subdir))
         return info
+
+    def signer(self, subdir: str) -> Signer | None:
+        """What adds signatures to the subdir's records; None in most channels."""
+        return open_signer(self._wait, self._database, self._channel, subdir)
 
     def unpatched(self, subdir: str) -> Iterator[Shard]:
         """What the sources say, merged, before this channel's own patches; only files that are published at all.

@@ -17,6 +17,7 @@ import msgspec
 from headgate.channels.filters import NO_FILTERS, FilterSettings
 from headgate.channels.modes import FetchSettings
 from headgate.channels.schedules import ScheduleSettings
+from headgate.channels.trusts import TrustSettings
 from headgate.conda.names import Subdir
 from headgate.db.sealing import Sealer
 from headgate.http.masking import HIDDEN, mask_url
@@ -38,6 +39,7 @@ class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     schedule: ScheduleSettings = ScheduleSettings()
     fetch: FetchSettings = FetchSettings()
     filters: FilterSettings = NO_FILTERS
+    signatures: TrustSettings = TrustSettings()
 
     def warnings(self) -> list[str]:
         """What is dangerous about them, in sentences."""
@@ -141,6 +143,7 @@ def check(mirror: Mirror) -> None:
             raise Invalid("url-invalid", f"{mask_url(url)} is not an http, https, s3 or file URL of a channel.")
     mirror.settings.schedule.check()
     mirror.settings.filters.check()
+    mirror.settings.signatures.check()
 
 
 def _merged(old: dict[str, Any], given: Mapping[str, Any]) -> MirrorSettings:

@@ -164,6 +164,21 @@ async def read_signatures(
     return found
 
 
+async def read_signatures_from(
+    connection: AsyncConnection, places: Collection[int], subdir: str, first: str, limit: int
+) -> list[tuple[str, list[SignatureEntry]]]:
+    """The entries of names from `first` on, by name; several for a name that several mirrors have."""
+    columns, subdirs = tables_signatures.source_signature.c, tables.source_subdir.c
+    statement = (
+        select(columns.name, columns.body)
+        .join(tables.source_subdir, subdirs.id == columns.source_subdir_id)
+        .where(subdirs.source_id.in_(sorted(places)), subdirs.name == subdir, columns.name >= first)
+        .order_by(columns.name)
+        .limit(limit)
+    )
+    return [(row.name, unpack_entries(row.body)) for row in await connection.execute(statement)]
+
+
 def prove(found: NameProofs, shard: Shard, behind: Mapping[str, Collection[int]]) -> tuple[Proofs, Proofs]:
     """Signatures and attestations of the files of a shard; `behind`: the mirrors that each file may come from."""
     signatures: dict[str, Proof] = {}
@@ -199,29 +214,37 @@ def _signature_of(found: NameProofs, filename: str, record: Record, places: Coll
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A sidecar, byte for byte, and what it was found to prove of a file, against the trust root `root`."""
+    """A sidecar, byte for byte (None: it could not be had), and what it proves of a file, against the trust root `root`."""
 
     artifact: ArtifactName
     subdir: str
     sha256: str
     sidecar: str
-    body: bytes
+    body: bytes | None
     attested: Attested
     root: str
+
+    @property
+    def state(self) -> ProofState:
+        """Not checked when the sidecar could not be had: its reason says why."""
+        if self.body is None:
+            return ProofState.NOT_CHECKED
+        return ProofState.VERIFIED if self.attested.is_verified else ProofState.INVALID
 
 
 async def save_attestation(connection: AsyncConnection, checked: Checked) -> None:
     """Keep a sidecar and its outcome."""
     now = clock.now()
-    statement = insert(connection, tables_signatures.sidecar).values(
-        sha256=checked.sidecar, body=zstandard.compress(checked.body), created_at=now
-    )
-    await connection.execute(statement.on_conflict_do_nothing(index_elements=["sha256"]))
+    if checked.body is not None:
+        statement = insert(connection, tables_signatures.sidecar).values(
+            sha256=checked.sidecar, body=zstandard.compress(checked.body), created_at=now
+        )
+        await connection.execute(statement.on_conflict_do_nothing(index_elements=["sha256"]))
     attested = checked.attested
     values = {
         "package": str(checked.artifact.name),
         "subdir": checked.subdir,
-        "state": ProofState.VERIFIED if attested.is_verified else ProofState.INVALID,
+        "state": checked.state,
         "reason": attested.reason,
         "publishers": [msgspec.to_builtins(one) for one in attested.publishers],
         "root": checked.root,
@@ -240,7 +263,7 @@ async def add_attestation(connection: AsyncConnection, record: Record, checked: 
     named = claimed_sidecar(record)
     known = None if named is None else await find_sidecar(connection, named)
     if named is not None and known is not None:
-        before, more = bundles_of(known), bundles_of(checked.body)
+        before, more = bundles_of(known), bundles_of(checked.body or b"")
         fresh = [one for one in more if one not in before]
         if not fresh:
             return None

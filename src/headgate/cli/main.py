@@ -21,13 +21,14 @@ from headgate.cli import (
     job,
     ldap,
     login,
-    mirror_filters,
+    mirror_trust,
     network,
     oidc,
     patch,
     policy,
     promote,
     report,
+    request,
     role,
     serve,
     session,
@@ -76,7 +77,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(channel_life.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
-app.add_typer(mirror_filters.app, name="mirror")
+app.add_typer(mirror_trust.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
 app.add_typer(patch.app, name="patch")
@@ -102,3 +103,4 @@ app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)
 app.add_typer(promote.app, name="promotion")
+app.add_typer(request.app, name="request")

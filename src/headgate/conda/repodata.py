@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -19,6 +19,16 @@ from headgate.conda.streams import MapSpool, encode, encode_members, gather, joi
 from headgate.kernel.errors import Invalid
 
 RawMap = dict[str, msgspec.Raw]
+
+
+class Signer(Protocol):
+    """Gives records the signatures of conda content trust."""
+
+    def sign(self, shard: Shard) -> tuple[Shard, Mapping[str, Any]]:
+        """The records as they are to be written, and by file name the signatures of those that have any."""
+
+    def finish(self) -> None:
+        """There are no more."""
 
 
 class _Named(msgspec.Struct):
@@ -171,20 +181,24 @@ def render_repodata(
     shards: Iterable[Shard],
     removed: Iterable[str] = (),
     extras: Mapping[str, msgspec.Raw | bytes] | None = None,
+    signer: Signer | None = None,
 ) -> Iterator[bytes]:
     """The JSON document in pieces of at least 256 KiB (but the last), from shards in the order of their names.
 
     `removed` adds to what the shards withdraw; `extras` are further top-level keys as raw JSON. `run_exports` is left
-    out (CEP 21: it belongs to shards and run_exports.json). Deterministic; `repodata_version` is 1.
+    out (CEP 21: it belongs to shards and run_exports.json). `signer` adds `signatures` (conda content trust). Deterministic;
+    `repodata_version` is 1.
     """
     with ExitStack() as stack:
-        yield from gather(_Document(stack, removed).stream(info, shards, extras or {}))
+        yield from gather(_Document(stack, removed, signer).stream(info, shards, extras or {}))
 
 
 class _Document:
     """The maps of one document in the making: `packages` goes straight out, the others wait in spools."""
 
-    def __init__(self, stack: ExitStack, removed: Iterable[str]) -> None:
+    def __init__(self, stack: ExitStack, removed: Iterable[str], signer: Signer | None) -> None:
+        self._signer = signer
+        self._signatures = MapSpool(stack)
         self._stack = stack
         self._removed = set(removed)
         self._conda = MapSpool(stack)
@@ -200,12 +214,21 @@ class _Document:
         yield b'},"removed":' + encode(sorted(self._removed)) + b',"repodata_version":1'
         for key in sorted(extras):
             yield b"," + encode(key) + b":" + bytes(extras[key])
+        if self._signer is not None:
+            self._signer.finish()
+            yield b',"signatures":{'
+            yield from self._signatures.iter_pieces()
+            yield b"}"
         yield from self._stream_v3()
         yield b"}"
 
     def _take(self, shards: Iterable[Shard]) -> Iterator[bytes]:
         """The members of `packages` of each shard; what else it holds is set aside."""
-        for shard in shards:
+        for given in shards:
+            shard = given
+            if self._signer is not None:
+                shard, signatures = self._signer.sign(given)
+                self._signatures.add(encode_members(dict(signatures)))
             self._conda.add(_render_records(shard.conda))
             for group, records in shard.v3.items():
                 self._spool_of(group).add(_render_records(records))

@@ -5,7 +5,7 @@ from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, PrimaryKeyConst
 from headgate.db.columns import Bytes, Moment
 from headgate.db.tables import Key, metadata
 
-# What was decided, with the records as they were then; `items` of state `new` are what the target gets.
+# What was decided, with the records, verdicts and advisories as they were then; `items` of state `new` are what the target gets.
 promotion = Table(
     "promotion",
     metadata,
@@ -22,6 +22,8 @@ promotion = Table(
     Column("applied_at", Moment, nullable=True),
     Column("undone_at", Moment, nullable=True),
     Column("undone_by", String, nullable=True),
+    Column("request_id", Key, nullable=True),
+    Column("approvers", JSON, nullable=True),
     Index(None, "source"),
     Index(None, "target"),
     sqlite_autoincrement=True,
@@ -36,5 +38,6 @@ promotion_item = Table(
     Column("state", String, nullable=False),
     Column("is_asked", Boolean, nullable=False),
     Column("record", Bytes, nullable=False),
+    Column("opinion", Bytes, nullable=True),
     PrimaryKeyConstraint("promotion_id", "subdir", "filename"),
 )

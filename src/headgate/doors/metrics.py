@@ -94,6 +94,16 @@ def render_held(held: Mapping[tuple[str, str], int], stale: int) -> bytes:
     return generate_latest(registry)
 
 
+def render_requests(counts: Mapping[str, int]) -> bytes:
+    """How many requests wait, by state."""
+    family = GaugeMetricFamily("headgate_open_requests", "Requests that wait for somebody.", labels=["state"])
+    for state in ("requested", "changes-wanted", "approved"):
+        family.add_metric([state], counts.get(state, 0))
+    registry = CollectorRegistry()
+    registry.register(_Given([family]))
+    return generate_latest(registry)
+
+
 class _Given(Collector):
     """Metrics that were counted elsewhere."""
 

@@ -6,28 +6,13 @@ The solutions together are the closure. A record that no solution exists for pas
 """
 
 import asyncio
-import shutil
-import tempfile
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from rattler import (
-    BuildString,
-    GenericVirtualPackage,
-    PackageName,
-    SparseRepoData,
-    Version,
-    solve_with_sparse_repodata,
-)
-from rattler import (
-    Channel as SolverChannel,
-)
-from rattler.exceptions import SolverError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -36,27 +21,25 @@ from headgate.channels.model import Channel, Source
 from headgate.channels.revisions import publish
 from headgate.channels.shards import read_shards
 from headgate.conda.names import ArtifactName
-from headgate.conda.records import Record, from_wire
+from headgate.conda.records import Record
 from headgate.conda.shards import Shard, decode_stored
+from headgate.conda.solving import Index, Unsolvable, opened_index
 from headgate.conda.specs import age_key, matches
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.intake.filters import Known, Sieve, Specs, by_name
-from headgate.intake.screens import open_screen, pack_names, refilter, unpack_names
+from headgate.intake.screens import known_of, open_screen, pack_names, refilter, unpack_names
 from headgate.kernel.errors import Invalid
 
 _MOST_SOLVES = 2_000
-_SOLVE_TIMEOUT = timedelta(seconds=30)
 _NOARCH = "noarch"
-# Generous, as no machine is meant in particular.
-_SYSTEM = {
-    "__unix": "0", "__linux": "6.12", "__glibc": "2.41", "__osx": "26.0", "__win": "10.0.26100", "__cuda": "13.0",
-}  # fmt: skip
-_OF_PLATFORM = {
-    "linux": ("__unix", "__linux", "__glibc", "__cuda"),
-    "osx": ("__unix", "__osx"),
-    "win": ("__win", "__cuda"),
+# Generous, as no machine is meant in particular; what is no platform at all gets everything.
+_GENEROUS = {
+    "linux": {"__linux": "6.12", "__glibc": "2.41", "__cuda": "13.0"},
+    "osx": {"__osx": "26.0"},
+    "win": {"__win": "10.0.26100", "__cuda": "13.0"},
 }
+_EVERYTHING = {"__unix": "0"} | {name: version for some in _GENEROUS.values() for name, version in some.items()}
 
 Records = dict[str, dict[str, Record]]
 """subdir -> file name -> record."""
@@ -82,7 +65,7 @@ async def resolve_closure(database: Database, channel: Channel, source: Source, 
         new, old = found.files[row.name], unpack_names(row.closure)
         if new == old:
             continue
-        screen = open_screen(filters, pack_names(new), row.signed)
+        screen = open_screen(source.settings, pack_names(new), row.signed)
         names = {str(ArtifactName.parse(filename).name) for filename in new ^ old}
         await refilter(database, row.id, screen, names)
         async with database.write() as connection:
@@ -107,7 +90,7 @@ async def _reachable(connection: AsyncConnection, source: Source, only: Specs, s
     rows = await connection.execute(
         select(columns.id, columns.name, columns.signed).where(columns.source_id == source.id)
     )
-    places = {row.id: (row.name, Known(signed=unpack_names(row.signed))) for row in rows}
+    places = {row.id: (row.name, known_of(source.settings, frozenset(), row.signed)) for row in rows}
     found: Records = {name: {} for name, _ in places.values()}
     seen: set[str] = set()
     waiting = set(only)
@@ -163,13 +146,10 @@ async def _solve_all(records: Records, only: Specs, scratch: Path) -> Closure:
             f"only_specs fits {count} packages, and at most {_MOST_SOLVES} are solved for. Narrow it, for example by "
             "version.",
         )
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=scratch))
-    try:
-        await asyncio.to_thread(_write, folder, records)
+    shards = {subdir: [_shard(records.get(subdir, {}))] for subdir in {*records, _NOARCH}}
+    async with opened_index({"mirror": shards}, scratch) as index:
         for platform, asked in wanted:
-            await _solve_platform(folder, platform, asked, closure)
-    finally:
-        await asyncio.to_thread(shutil.rmtree, folder)
+            await _solve_platform(index, platform, asked, closure)
     for subdir in closure.files:
         closure.files[subdir].difference_update(roots.get(subdir, {}))
     return closure
@@ -194,42 +174,23 @@ def _asked(roots: Mapping[str, Mapping[str, Record]], platform: str) -> dict[str
     return {f"{one['name']} =={one['version']} {one['build']}": (subdir, filename) for one, subdir, filename in found}
 
 
-def _write(folder: Path, records: Records) -> None:
-    for subdir in {*records, _NOARCH}:
-        found = records.get(subdir, {})
-        plain = {filename: from_wire(record) for filename, record in found.items()}
-        document = {
-            "info": {"subdir": subdir},
-            "packages": {name: record for name, record in plain.items() if name.endswith(".tar.bz2")},
-            "packages.conda": {name: record for name, record in plain.items() if name.endswith(".conda")},
-        }
-        (folder / f"{subdir}.json").write_bytes(msgspec.json.encode(document))
+def _shard(records: Mapping[str, Record]) -> Shard:
+    plain = {name: record for name, record in records.items() if name.endswith(".tar.bz2")}
+    return Shard(packages=plain, conda={name: record for name, record in records.items() if name not in plain})
 
 
-async def _solve_platform(folder: Path, platform: str, asked: Mapping[str, tuple[str, str]], closure: Closure) -> None:
-    subdirs = list(dict.fromkeys((platform, _NOARCH)))
-    solver_channel = SolverChannel("mirror")
-    indexes = [SparseRepoData(solver_channel, subdir, folder / f"{subdir}.json") for subdir in subdirs]
-    system = _system_of(platform)
+async def _solve_platform(index: Index, platform: str, asked: Mapping[str, tuple[str, str]], closure: Closure) -> None:
+    machine = _GENEROUS.get(platform.partition("-")[0], _EVERYTHING)
     for spec, (subdir, filename) in asked.items():
         if filename in closure.files[subdir]:
             continue  # an earlier solution has it, and so all that it needs
         try:
-            solution = await solve_with_sparse_repodata(
-                [spec], indexes, virtual_packages=system, timeout=_SOLVE_TIMEOUT
-            )
-        except SolverError as error:
+            solution = await index.solve([spec], platform, machine)
+        except Unsolvable as error:
             closure.sentences.append(f"{platform}/{filename} cannot be installed from here: {_first_line(error)}")
             continue
         for one in solution:
             closure.files[str(one.subdir)].add(one.file_name)
-    for index in indexes:
-        index.close()
-
-
-def _system_of(platform: str) -> list[GenericVirtualPackage]:
-    names: Iterable[str] = _OF_PLATFORM.get(platform.partition("-")[0], _SYSTEM)
-    return [GenericVirtualPackage(PackageName(name), Version(_SYSTEM[name]), BuildString("0")) for name in names]
 
 
 def _first_line(error: Exception) -> str:

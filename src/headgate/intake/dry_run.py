@@ -3,13 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import select, tuple_
 
 from headgate.channels.filters import FilterSettings
+from headgate.channels.mirrors import MirrorSettings
 from headgate.channels.model import Source
 from headgate.channels.shards import read_shards
 from headgate.conda.shards import Shard, decode_stored
@@ -17,7 +19,7 @@ from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.intake.closure import Closure, find_closure
 from headgate.intake.filters import Cause, Known, Reason, Sieve
-from headgate.intake.screens import unpack_names
+from headgate.intake.screens import known_of, screen_key, unpack_names
 
 _BATCH = 1_000
 
@@ -65,7 +67,8 @@ async def dry_run(
     run = DryRun(sentences=closure.sentences)
     counts: dict[Cause, Count] = {}
     sieve = Sieve(filters)
-    async for batch in _iter_raw(database, source, ("", "")):
+    settings = msgspec.structs.replace(source.settings, filters=filters)
+    async for batch in _iter_raw(database, source, settings, ("", "")):
         await asyncio.to_thread(_tally, run, counts, batch, sieve, closure, subdirs)
     run.held_back = sorted(counts.values(), key=lambda one: -one.records)
     return run
@@ -74,10 +77,10 @@ async def dry_run(
 async def iter_held_back(database: Database, source: Source, after: tuple[str, str]) -> AsyncIterator[list[HeldBack]]:
     """What a mirror's filters hold back, by subdir and file name, of the packages behind (subdir, package) `after`."""
     filters = source.settings.filters
-    if filters.key is None:
+    if screen_key(source.settings) is None:
         return
     sieve = Sieve(filters)
-    async for batch in _iter_raw(database, source, after, with_closure=filters.include_dependencies):
+    async for batch in _iter_raw(database, source, source.settings, after, with_closure=filters.include_dependencies):
         yield await asyncio.to_thread(_held_back, batch, sieve)
 
 
@@ -90,7 +93,12 @@ class _Raw:
 
 
 async def _iter_raw(
-    database: Database, source: Source, after: tuple[str, str], *, with_closure: bool = False
+    database: Database,
+    source: Source,
+    settings: MirrorSettings,
+    after: tuple[str, str],
+    *,
+    with_closure: bool = False,
 ) -> AsyncIterator[list[_Raw]]:
     places, shards = tables.source_subdir.c, tables.source_shard.c
     statement = (
@@ -105,7 +113,7 @@ async def _iter_raw(
             select(places.name, places.closure, places.signed).where(places.source_id == source.id)
         )
         known = {
-            row.name: Known(unpack_names(row.closure) if with_closure else frozenset(), unpack_names(row.signed))
+            row.name: known_of(settings, unpack_names(row.closure) if with_closure else frozenset(), row.signed)
             for row in rows
         }
     while True:
@@ -132,7 +140,7 @@ def _tally(
         if subdirs is not None and raw.subdir not in {*subdirs, "noarch"}:
             held_back = {file: Reason(Cause.SUBDIRS, "") for file, _ in shard.records()}
         else:
-            held_back = sieve.sift(raw.name, shard, Known(solved[raw.subdir], raw.known.signed)).held_back
+            held_back = sieve.sift(raw.name, shard, replace(raw.known, dependencies=solved[raw.subdir])).held_back
         _add(run, counts, shard, held_back, solved[raw.subdir])
 
 

@@ -35,6 +35,20 @@ class MirrorReader:
         """What is written down of the base URL of the listing that was fetched last."""
         return self._keep(base_url, self._answered.root)
 
+    async def read_metadata(self, name: str, elsewhere: str) -> bytes | None:
+        """As `UpstreamReader.read_metadata`, from the first that can."""
+        *others, last = self._readers
+        for reader in others:
+            try:
+                return await reader.read_metadata(name, elsewhere)
+            except Unavailable as error:
+                log.warning("upstream_failed_over", code=error.code, reason=error.message)
+        return await last.read_metadata(name, elsewhere)
+
+    async def read_sidecar(self, base_url: str, filename: str, digest: str) -> bytes:
+        """As `UpstreamReader.read_sidecar`, from the one whose listing was fetched last."""
+        return await self._answered.read_sidecar(base_url, filename, digest)
+
     async def _ask(
         self, reader: UpstreamReader, previous: UpstreamState | None
     ) -> UpstreamListing | Unchanged | Missing:

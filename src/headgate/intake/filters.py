@@ -42,10 +42,17 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What of a subdir a shard does not say: files that others depend on, and files with signatures."""
+    """What of a subdir a shard does not say: files that others depend on, and files that somebody vouches for.
+
+    `signed`: files with a signature, a verified one where signatures are checked. `attested`: files with a verified
+    attestation; None where they are not checked, so that a record's claim suffices. `demands`: of `signature` and
+    `attestation`, what a file must have.
+    """
 
     dependencies: Collection[str] = frozenset()
     signed: Collection[str] = frozenset()
+    attested: Collection[str] | None = None
+    demands: Collection[str] = frozenset()
 
 
 Specs = Mapping[str, Sequence[tuple[str, MatchSpec]]]
@@ -135,9 +142,17 @@ class Sieve:
         return None
 
     def _signed_reason(self, filename: str, record: Record, known: Known) -> Reason | None:
-        if not self.filters.only_signed or record.get("attestations_sha256") or filename in known.signed:
+        if not (self.filters.only_signed or known.demands):
             return None
-        return Reason(Cause.SIGNED, "It carries no signature.")
+        is_signed = filename in known.signed
+        is_attested = bool(record.get("attestations_sha256")) if known.attested is None else filename in known.attested
+        if "signature" in known.demands and not is_signed:
+            return Reason(Cause.SIGNED, "It has no verified signature.")
+        if "attestation" in known.demands and not is_attested:
+            return Reason(Cause.SIGNED, "It has no verified attestation.")
+        if self.filters.only_signed and not (is_signed or is_attested):
+            return Reason(Cause.SIGNED, "It carries no signature.")
+        return None
 
     def _dedupe(self, shard: Shard, held_back: dict[str, Reason]) -> None:
         names = {filename for filename, _ in shard.records()}

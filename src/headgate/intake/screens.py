@@ -10,7 +10,7 @@ import zstandard
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.channels.filters import FilterSettings
+from headgate.channels.mirrors import MirrorSettings
 from headgate.channels.shards import read_shards, save_shards
 from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
@@ -31,11 +31,16 @@ class Left:
 class Screen:
     """The filters of a mirror, for one of its subdirs; `key` is the same for the same filters, None without any."""
 
-    def __init__(self, filters: FilterSettings, known: Known) -> None:
-        self.key = filters.key
-        self.filters = filters
-        self._sieve = None if self.key is None else Sieve(filters)
-        self._known = known
+    def __init__(self, settings: MirrorSettings, known: Known) -> None:
+        self.key = screen_key(settings)
+        self.filters = settings.filters
+        self.known = known
+        self._sieve = None if self.key is None else Sieve(settings.filters)
+
+    @property
+    def needs_vouched(self) -> bool:
+        """Whether it asks who vouches for files."""
+        return self.filters.only_signed or bool(self.known.demands)
 
     @property
     def is_open(self) -> bool:
@@ -49,7 +54,7 @@ class Screen:
         if self._sieve is None:
             return Left(digests, bodies)
         for name, shard in shards.items():
-            sifted = self._sieve.sift(name, shard, self._known)
+            sifted = self._sieve.sift(name, shard, self.known)
             if not sifted.held_back:
                 continue
             if next(sifted.passed.records(), None) is None:
@@ -60,10 +65,50 @@ class Screen:
         return Left(digests, bodies)
 
 
-def open_screen(filters: FilterSettings, closure: bytes | None, signed: bytes | None) -> Screen:
+def screen_key(settings: MirrorSettings) -> str | None:
+    """The same for settings that let the same pass; None when everything does."""
+    demands = settings.signatures.demands
+    if not (settings.filters.only_signed or demands):
+        return settings.filters.key
+    checks = f"{settings.signatures.content_trust} {settings.signatures.attestations}"
+    return f"{settings.filters.key or ''} {checks}"
+
+
+def open_screen(settings: MirrorSettings, closure: bytes | None, vouched: bytes | None) -> Screen:
     """The screen of one subdir, from what its row keeps."""
-    dependencies = unpack_names(closure) if filters.include_dependencies else frozenset()
-    return Screen(filters, Known(dependencies, unpack_names(signed) if filters.only_signed else frozenset()))
+    dependencies = unpack_names(closure) if settings.filters.include_dependencies else frozenset()
+    return Screen(settings, known_of(settings, dependencies, vouched))
+
+
+def known_of(settings: MirrorSettings, dependencies: Collection[str], vouched: bytes | None) -> Known:
+    """What a row keeps of who vouches for files, as these settings want it."""
+    if not (settings.filters.only_signed or settings.signatures.demands):
+        return Known(dependencies)
+    found = unpack_vouched(vouched)
+    attested = found.attested if settings.signatures.is_attested else None
+    return Known(dependencies, found.signed, attested, settings.signatures.demands)
+
+
+class Vouched(msgspec.Struct, frozen=True):
+    """Files that somebody vouches for: by a signature of the record, by an attestation."""
+
+    signed: frozenset[str] = frozenset()
+    attested: frozenset[str] = frozenset()
+
+
+def pack_vouched(vouched: Vouched) -> bytes:
+    """As a row keeps it."""
+    return zstandard.compress(
+        msgspec.msgpack.encode({"signed": sorted(vouched.signed), "attested": sorted(vouched.attested)})
+    )
+
+
+def unpack_vouched(packed: bytes | None) -> Vouched:
+    """As it was packed; a list of names, as earlier versions kept it, has those with signatures."""
+    if not packed:
+        return Vouched()
+    found = msgspec.msgpack.decode(zstandard.decompress(packed))
+    return Vouched(frozenset(found)) if isinstance(found, list) else msgspec.convert(found, Vouched)
 
 
 def pack_names(names: Iterable[str]) -> bytes:

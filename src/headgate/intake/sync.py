@@ -2,7 +2,7 @@
 
     (filters changed? let what is here through them again)
     fetch listing -> compare fingerprints -> read changed shards -> stamp, keep cached files -> encode -> store
-                                                                                             (batches) -> publish (once)
+                                            (batches) -> see who vouches for what is stored -> publish (once)
 
 Batches are stored as they come, so a killed sync resumes with the names it had not reached; the published map changes
 in one last transaction.
@@ -22,6 +22,7 @@ from headgate.advisories.identities import purls_of
 from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.model import Channel, Source
+from headgate.channels.outdating import outdate_documents
 from headgate.channels.revisions import publish
 from headgate.channels.shards import read_shards, save_shards
 from headgate.channels.sources import (
@@ -30,13 +31,16 @@ from headgate.channels.sources import (
     save_source_shards,
     source_subdir_id,
 )
-from headgate.conda.names import Subdir
-from headgate.conda.records import stamp
+from headgate.conda.attestations import TrustRoot
+from headgate.conda.names import Subdir, package_of
 from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
-from headgate.intake.screens import Left, Screen, open_screen, pack_names, refilter
+from headgate.intake.carrying import carry_over, empty_shard
+from headgate.intake.screens import Left, Screen, Vouched, open_screen, pack_vouched, refilter, unpack_vouched
+from headgate.intake.trusting import Belief, learn_trust
 from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamState
+from headgate.intake.vouching import Found, Voucher
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError, Invalid
 
@@ -60,6 +64,12 @@ class Reader(Protocol):
 
     def keep_base(self, base_url: str) -> str:
         """What is written down of the base URL of the listing that was fetched last."""
+
+    async def read_metadata(self, name: str, elsewhere: str) -> bytes | None:
+        """As `UpstreamReader.read_metadata`."""
+
+    async def read_sidecar(self, base_url: str, filename: str, digest: str) -> bytes:
+        """As `UpstreamReader.read_sidecar`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +95,28 @@ class _Place:
     screen: Screen
     filter_key: str | None
     signed: bytes | None
+    trust_key: str | None
+    voucher: Voucher
+
+    @property
+    def must_look_again(self) -> bool:
+        """Whether all that is here has to be looked at for who vouches for it."""
+        return self.trust_key != self.voucher.belief.key or (self.screen.needs_vouched and self.signed is None)
 
 
 async def sync_subdir(
-    database: Database, channel: Channel, source: Source, subdir: Subdir, reader: Reader, progress: Progress
+    database: Database,
+    channel: Channel,
+    source: Source,
+    subdir: Subdir,
+    reader: Reader,
+    progress: Progress,
+    root: TrustRoot | None = None,
 ) -> Outcome:
     """Bring one subdir up to its upstream. Whatever the upstream answers, a good revision is never lost.
 
-    Raises Unavailable or Invalid (remembered as the subdir's failure) when the upstream cannot be read.
+    `root`: whom attestations are checked against; without it they are not. Raises Unavailable or Invalid (remembered as
+    the subdir's failure) when the upstream cannot be read, or is not signed as it must be.
     """
     place = await _open_place(database, channel, source, subdir)
     is_refiltered = place.filter_key != place.screen.key
@@ -101,7 +125,10 @@ async def sync_subdir(
         await _refilter(database, place)
     await progress(f"{subdir}: reading the upstream's index", 0, 0)
     try:
-        found = await reader.fetch(place.previous)
+        belief = await learn_trust(database, source, reader)
+        voucher = Voucher(database, source.settings.signatures, place.source_subdir, subdir, belief, root)
+        place = replace(place, voucher=voucher)
+        found = await reader.fetch(None if place.must_look_again else place.previous)
         if isinstance(found, Unchanged | Missing):
             outcome = await _note_nothing(database, place, found)
             return Outcome("changed") if is_refiltered else outcome
@@ -118,17 +145,18 @@ async def _open_place(database: Database, channel: Channel, source: Source, subd
     async with database.write() as connection:
         number = await source_subdir_id(connection, source.id, subdir)
         columns = tables.source_subdir.c
-        wanted = (columns.state, columns.synced_at, columns.filter_key, columns.closure, columns.signed)
+        wanted = (
+            columns.state, columns.synced_at, columns.filter_key, columns.closure, columns.signed, columns.trust_key
+        )  # fmt: skip
         row = (await connection.execute(select(*wanted).where(columns.id == number))).one()
         known = await read_source_shards(connection, number)
-    filters = source.settings.filters
-    screen = open_screen(filters, row.closure, row.signed)
-    # Who signed what is known once the index was read for that.
-    is_readable = row.state is not None and not (filters.only_signed and row.signed is None)
-    previous = msgspec.convert(row.state, UpstreamState) if is_readable else None
+    screen = open_screen(source.settings, row.closure, row.signed)
+    previous = msgspec.convert(row.state, UpstreamState) if row.state is not None else None
+    nobody = Voucher(database, source.settings.signatures, number, subdir, Belief(None, "", row.trust_key), None)
     return _Place(
-        channel, source, subdir, number, previous, row.synced_at is None, known, screen, row.filter_key, row.signed
-    )
+        channel, source, subdir, number, previous, row.synced_at is None, known, screen, row.filter_key, row.signed,
+        row.trust_key, nobody,
+    )  # fmt: skip
 
 
 async def _refilter(database: Database, place: _Place) -> None:
@@ -139,21 +167,49 @@ async def _refilter(database: Database, place: _Place) -> None:
             await publish(connection, place.channel.id, place.subdir, None, "filters changed")
 
 
-async def _note_signed(database: Database, place: _Place, listing: UpstreamListing) -> _Place:
-    """Keep which files carry signatures, when a filter asks; what is here goes through the filters again."""
-    if not place.screen.filters.only_signed:
+def _doubting(place: _Place, names: Collection[str]) -> _Place:
+    """Until somebody has looked, nobody vouches for the files of these names."""
+    if not place.screen.needs_vouched:
         return place
+    vouched = _without(unpack_vouched(place.signed), set(names))
+    screen = open_screen(place.source.settings, None, pack_vouched(vouched))
+    known = replace(screen.known, dependencies=place.screen.known.dependencies)
+    return replace(place, screen=Screen(place.source.settings, known))
+
+
+async def _vouch(
+    database: Database, place: _Place, reader: Reader, listing: UpstreamListing, changed: Collection[str]
+) -> Found:
+    """See who vouches for what is stored, and let it through the filters again if they ask."""
     said = listing.extras.get("signatures")
-    signed = pack_names(msgspec.json.decode(said, type=dict[str, Any])) if said else pack_names(())
-    if signed == place.signed:
-        return place
+    signatures = msgspec.json.decode(said, type=dict[str, msgspec.Raw]) if said else {}
+    known = listing.fingerprints.keys()
+    names = set(known) if place.must_look_again else set(changed)
+    names |= await place.voucher.changed_signatures(signatures, known)
+    names |= await place.voucher.names_left(known)
+    if place.screen.needs_vouched and not place.source.settings.signatures.is_signed:
+        # Claims alone count here, and they may change while their records do not.
+        names |= {package_of(file) for file in unpack_vouched(place.signed).signed ^ signatures.keys()} & set(known)
+    found = await place.voucher.look(names, signatures, listing.base_url, reader)
+    if not place.screen.needs_vouched:
+        return found
+    before = _without(unpack_vouched(place.signed), names)
+    vouched = Vouched(before.signed | found.signed, before.attested | found.attested)
     async with database.write() as connection:
-        await _update_place(connection, place, signed=signed)
         number = tables.source_subdir.c.id == place.source_subdir
         closure = (await connection.execute(select(tables.source_subdir.c.closure).where(number))).scalar_one()
-    place = replace(place, signed=signed, screen=open_screen(place.screen.filters, closure, signed))
-    await refilter(database, place.source_subdir, place.screen)
-    return place
+        await _update_place(connection, place, signed=pack_vouched(vouched))
+    screen = open_screen(place.source.settings, closure, pack_vouched(vouched))
+    await refilter(database, place.source_subdir, screen, names)
+    return found
+
+
+def _without(vouched: Vouched, names: Collection[str]) -> Vouched:
+    signed, attested = (
+        frozenset(file for file in files if package_of(file) not in names)
+        for files in (vouched.signed, vouched.attested)
+    )
+    return Vouched(signed, attested)
 
 
 async def _note_nothing(database: Database, place: _Place, found: Unchanged | Missing) -> Outcome:
@@ -183,10 +239,10 @@ async def _update_place(connection: AsyncConnection, place: _Place, **values: An
 async def _take(
     database: Database, place: _Place, reader: Reader, listing: UpstreamListing, progress: Progress
 ) -> Outcome:
-    place = await _note_signed(database, place, listing)
     known = place.known
     changed = [n for n, fingerprint in listing.fingerprints.items() if known.get(n, (None,))[0] != fingerprint]
     gone = known.keys() - listing.fingerprints.keys()
+    place = _doubting(place, listing.fingerprints.keys() if place.must_look_again else changed)
     # Where the bytes are is known from here on, so that a client of an early revision can fetch them; and what was the
     # upstream's state no longer describes what we hold, until `_finish` says what does.
     async with database.write() as connection:
@@ -196,9 +252,10 @@ async def _take(
         await _store(database, place, listing.fingerprints, batch)
         done += len(batch)
         await progress(f"{place.subdir}: names", done, len(changed))
+    found = await _vouch(database, place, reader, listing, changed)
     await _keep_cached(database, place, gone)
     await progress(f"{place.subdir}: publishing", done, len(changed))
-    await _finish(database, place, listing, len(changed), len(gone))
+    await _finish(database, place, listing, Counts(len(changed), len(gone), found))
     return Outcome("changed", len(changed), len(gone))
 
 
@@ -222,7 +279,7 @@ async def _store(
         now_ms = clock.now_ms()
         encoded = {}
         for name, shard in batch.items():
-            merged = _merged(shard, old.get(name), cached.get(name, ()), is_first=place.is_first, now_ms=now_ms)
+            merged = carry_over(shard, old.get(name), cached.get(name, ()), is_first=place.is_first, now_ms=now_ms)
             try:
                 encoded[name] = encode_shard(merged)
             except Invalid as error:
@@ -278,39 +335,14 @@ async def _cached_files(connection: AsyncConnection, place: _Place, names: Colle
     return found
 
 
-def _merged(new: Shard, old: Shard | None, cached: Collection[str], *, is_first: bool, now_ms: int) -> Shard:
-    """The upstream's shard, each record stamped with when it was first seen, and what we must keep of the old one."""
-    before = {} if old is None else dict(old.records())
-    for filename, rec in new.records():
-        earlier = before.get(filename)
-        # Other bytes under an old name are news: their clock starts again.
-        is_same = earlier is not None and earlier.get("sha256") == rec.get("sha256")
-        known_ms = earlier.get("indexed_timestamp") if earlier is not None and is_same else None
-        stamp(rec, known_ms=known_ms, first_sync=is_first, now_ms=now_ms)
-    if old is not None and cached:
-        _carry_over(new, old, set(cached))
-    return new
-
-
-def _carry_over(new: Shard, old: Shard, filenames: set[str]) -> None:
-    for theirs, ours in ((new.packages, old.packages), (new.conda, old.conda)):
-        for filename, rec in ours.items():
-            if filename in filenames:
-                theirs.setdefault(filename, rec)
-    for group, ours in old.v3.items():
-        for stem, rec in ours.items():
-            if f"{stem}.{group}" in filenames:
-                new.v3.setdefault(group, {}).setdefault(stem, rec)
-    listed = {filename for filename, _ in new.records()}
-    new.removed[:] = [filename for filename in new.removed if filename not in listed]
-
-
 async def _keep_cached(database: Database, place: _Place, gone: Collection[str]) -> None:
     """Drop names that left the upstream, but for the records of files that we hold."""
     for some in chunks(sorted(gone)):
         old, cached = await _remembered(database, place, some)
         kept = {
-            name: _merged(_empty(), old[name], cached[name], is_first=False, now_ms=0) for name in cached if name in old
+            name: carry_over(empty_shard(), old[name], cached[name], is_first=False, now_ms=0)
+            for name in cached
+            if name in old
         }
         kept = {name: shard for name, shard in kept.items() if not shard.is_empty}
         encoded = {name: encode_shard(shard) for name, shard in kept.items()}
@@ -323,11 +355,16 @@ async def _keep_cached(database: Database, place: _Place, gone: Collection[str])
             await drop_source_shards(connection, place.source_subdir, [name for name in some if name not in encoded])
 
 
-def _empty() -> Shard:
-    return Shard(packages={}, conda={}, v3={}, removed=[])
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a sync has changed."""
+
+    changed: int
+    gone: int
+    found: Found
 
 
-async def _finish(database: Database, place: _Place, listing: UpstreamListing, changed: int, gone: int) -> None:
+async def _finish(database: Database, place: _Place, listing: UpstreamListing, counts: Counts) -> None:
     now = clock.now()
     async with database.write() as connection:
         await _update_place(
@@ -339,9 +376,12 @@ async def _finish(database: Database, place: _Place, listing: UpstreamListing, c
             synced_at=now,
             failure=None,
             filter_key=place.screen.key,
+            trust_key=place.voucher.belief.key,
         )
-        detail = {"source": place.source.id, "changed": changed, "removed": gone}
+        detail = {"source": place.source.id, "changed": counts.changed, "removed": counts.gone}
         await record(
             connection, Action.MIRROR_SYNC, "headgate", channel=place.channel.name, subject=place.subdir, **detail
         )
         await publish(connection, place.channel.id, place.subdir, None, "upstream synced")
+        if counts.found.has_news:
+            await outdate_documents(connection, place.channel.id, place.subdir)

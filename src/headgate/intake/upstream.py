@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
-from urllib.parse import urljoin
+from typing import IO, Any, Final, Self
+from urllib.parse import quote, urljoin
 
 import structlog
 
+from headgate.conda.content_trust import MAX_METADATA_BYTES
 from headgate.conda.names import Subdir
 from headgate.conda.repodata import Repodata, split_repodata
 from headgate.conda.shards import MAX_INDEX_BYTES, decode_index
 from headgate.http.client import Answer, Outgoing, mask_url
+from headgate.intake.attesting import fetch_sidecar
 from headgate.intake.budget import MemoryBudget
 from headgate.intake.listings import (
     DocumentListing,
@@ -89,12 +91,19 @@ class UpstreamReader:
         concurrency: int = 16,
         budget: MemoryBudget | None = None,
     ) -> None:
+        self._forms = tuple(_FILES)
+        self._base_url = base_url.rstrip("/")
         self._outgoing = outgoing
         self._budget = budget or MemoryBudget(max_document_bytes)
         self.root = f"{base_url.rstrip('/')}/{subdir}/"
         self._scratch = scratch
         self._limits = UnpackLimits(max_document_bytes)
         self._concurrency = concurrency
+
+    def of_documents(self) -> Self:
+        """The same without shards: signatures (conda content trust) are in documents alone."""
+        self._forms = tuple(form for form in _FILES if form != "shards")
+        return self
 
     async def fetch(self, previous: UpstreamState | None) -> ShardedListing | DocumentListing | Unchanged | Missing:
         """The subdir's listing as it is now.
@@ -104,7 +113,7 @@ class UpstreamReader:
         """
         statuses = []
         try:
-            for form in _FILES:
+            for form in self._forms:
                 found = await self._fetch_form(form, previous)
                 if not isinstance(found, int):
                     return found
@@ -118,6 +127,22 @@ class UpstreamReader:
             f"{mask_url(self.root)} gives no index file, with statuses {', '.join(map(str, statuses))}; "
             "its credentials may be wrong, or the subdir may not exist there.",
         )
+
+    async def read_metadata(self, name: str, elsewhere: str) -> bytes | None:
+        """A file of conda content trust, at the channel's root or `elsewhere`; None when it is not there.
+
+        Raises Unavailable, Invalid.
+        """
+        async with self._outgoing.open(f"{elsewhere.rstrip('/') or self._base_url}/{name}") as answer:
+            if answer.status in _NOT_HERE:
+                return None
+            if answer.status != 200:
+                raise Unavailable("upstream-status", f"{answer.url} answered {answer.status}.")
+            return await answer.read(MAX_METADATA_BYTES)
+
+    async def read_sidecar(self, base_url: str, filename: str, digest: str) -> bytes:
+        """The attestations that a record names. Raises Unavailable."""
+        return await fetch_sidecar(self._outgoing, base_url + quote(filename, safe="!+~"), digest, self.root)
 
     async def _fetch_form(
         self, form: Form, previous: UpstreamState | None
@@ -221,6 +246,8 @@ async def resolve_base(outgoing: Outgoing, url: str, info: Mapping[str, Any], ke
 
 def _prove_absence(statuses: Sequence[int]) -> bool:
     """Whether every document is absent; of shards, which are optional, "not implemented" says the same."""
+    if len(statuses) < len(_FILES):
+        return _ABSENT.issuperset(statuses)
     shards, *documents = statuses
     return shards in _ABSENT | {501} and _ABSENT.issuperset(documents)
 

@@ -51,6 +51,7 @@ IMPORT_BUNDLE = Kind("import-bundle", "AirgapJobs", AIRGAP)
 SCAN_DROP_FOLDER = Kind("scan-drop-folder", "AirgapJobs", AIRGAP)
 REFRESH_FEED = Kind("refresh-feed", "AdvisoryJobs", ADVISORIES)
 IMPORT_ADVISORIES = Kind("import-advisories", "AdvisoryJobs", ADVISORIES)
+EXPIRE_REQUESTS = Kind("expire-requests", "PromoteJobs", PROMOTE)
 COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
 
 KINDS = {
@@ -67,6 +68,7 @@ KINDS = {
         SCAN_DROP_FOLDER,
         REFRESH_FEED,
         IMPORT_ADVISORIES,
+        EXPIRE_REQUESTS,
         COLLECT_GARBAGE,
     )
 }

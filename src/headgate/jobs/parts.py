@@ -8,6 +8,7 @@ from headgate.airgap.drops import DropFolder
 from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
 from headgate.channels.routes import Routes
+from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
@@ -36,6 +37,7 @@ class WorkerParts:
     store: BlobStore
     routes: Routes
     jobs: JobService
+    root: TrustRoot
     ldap: LdapSync
     feeds: FeedService
     keeper: AdvisoryKeeper

@@ -1,4 +1,4 @@
-"""The workflow that carries out a promotion.
+"""The workflows that carry out a promotion, and end requests on which nobody decided.
 
     bring the bytes here, verified -> give the target all of it at once -> done
 
@@ -12,11 +12,14 @@ from dbos import DBOS, DBOSConfiguredInstance
 from headgate.approvals.bringing import Bringer
 from headgate.approvals.plans import Item
 from headgate.approvals.promotions import PromotionService, PromotionState
+from headgate.approvals.requests import expire_requests, find_unstarted, has_expired
 from headgate.conda.names import ChannelName
 from headgate.db.engine import Database
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.progress import Amount, JobProgress
-from headgate.jobs.requests import PromoteRequest
+from headgate.jobs.requests import ExpireRequest, PromoteRequest
+from headgate.jobs.service import JobService
+from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError
 
 
@@ -48,6 +51,16 @@ class PromoteJobs(DBOSConfiguredInstance):
                 raise
         return {"promotion": number, "files": len(promotion.new)}
 
+    @DBOS.workflow(name="expire-requests")
+    async def expire(self, request: ExpireRequest) -> dict[str, int]:
+        """End the requests on which nobody decided in time; how many."""
+        return await self.end_requests(request["actor"])
+
+    @DBOS.step()
+    async def end_requests(self, _actor: str) -> dict[str, int]:
+        """End them; doing it twice does no harm."""
+        return {"requests": await expire_requests(self._database, clock.now())}
+
     async def _bring(self, source: ChannelName, items: list[Item]) -> None:
         progress = JobProgress(self._database, DBOS.workflow_id or "")
         total = Amount(len(items), sum(item.size_bytes for item in items))
@@ -62,3 +75,11 @@ class PromoteJobs(DBOSConfiguredInstance):
             await self._bringer.bring(source, items, told)
         finally:
             await progress.flush()
+
+
+async def look_after_requests(database: Database, jobs: JobService) -> None:
+    """Ask for the jobs of requests: of those that were approved before a crash, and of those whose time is over."""
+    for number in await find_unstarted(database):
+        await jobs.promote("headgate", number)
+    if await has_expired(database, clock.now()):
+        await jobs.expire_requests()

@@ -6,6 +6,7 @@ from functools import partial
 from headgate.airgap.exporting import Exporter
 from headgate.approvals.bringing import Bringer
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import follow_promotion
 from headgate.channels.catalog import Catalog
 from headgate.channels.documents import Renderer
 from headgate.channels.gatekeeper import open_gatekeeper
@@ -40,7 +41,7 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     catalog = Catalog()
     locator = Locator(parts.database, catalog, Maps(parts.database), ShardCache(parts.database), gatekeeper)
     bringer = Bringer(parts.database, parts.routes, catalog, locator, parts.store, delivery)
-    PromoteJobs(parts.database, PromotionService(parts.database, parts.store), bringer)
+    PromoteJobs(parts.database, PromotionService(parts.database, parts.store, [follow_promotion]), bringer)
     AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
     PublishJobs(Renderer(parts.database, parts.store))
     GateJobs(parts.database)

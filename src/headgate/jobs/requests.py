@@ -62,6 +62,12 @@ class PromoteRequest(TypedDict):
     promotion: int
 
 
+class ExpireRequest(TypedDict):
+    """End the requests on which nobody decided in time."""
+
+    actor: str
+
+
 class UpkeepRequest(TypedDict):
     """Collect what nobody names any more."""
 

@@ -22,6 +22,7 @@ from headgate.jobs.executors import Executors
 from headgate.jobs.ldap import LdapClock
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.parts import WorkerParts
+from headgate.jobs.promote import look_after_requests
 from headgate.jobs.registry import make_jobs
 from headgate.jobs.requests import UpkeepRequest
 from headgate.kernel import clock
@@ -120,6 +121,7 @@ class _Around:
                 return
             await self._lost.resume()
             await self._parts.keeper.look()
+            await look_after_requests(self._parts.database, self._parts.jobs)
         version = self._parts.watch.version()
         if version != self._seen:
             self._seen = version

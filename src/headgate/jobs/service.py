@@ -22,6 +22,7 @@ from headgate.db.engine import Database, disk_errors, insert
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.kinds import (
     COLLECT_GARBAGE,
+    EXPIRE_REQUESTS,
     EXPORT_BUNDLE,
     FETCH_ARTIFACTS,
     IMPORT_ADVISORIES,
@@ -39,6 +40,7 @@ from headgate.jobs.kinds import (
 from headgate.jobs.progress import MAX_LINES
 from headgate.jobs.requests import (
     AdvisoriesRequest,
+    ExpireRequest,
     ExportRequest,
     FeedRequest,
     FetchRequest,
@@ -155,6 +157,10 @@ class JobService:
         """Ask for a subdir to be judged again; its job id. One already waiting or running is that one."""
         request = ReviseRequest(channel=channel, subdir=subdir)
         return await self._ask(REVISE_SUBDIR, f"revise {channel} {subdir}", "headgate", request)
+
+    async def expire_requests(self) -> str:
+        """Ask for requests on which nobody decided in time to be ended; one waiting or running is that one."""
+        return await self._ask(EXPIRE_REQUESTS, "expire requests", "headgate", ExpireRequest(actor="headgate"))
 
     async def promote(self, actor: str, promotion: int) -> str:
         """Ask for a promotion that was decided on to be carried out; its job id."""

@@ -43,6 +43,7 @@ class SyncJobs(DBOSConfiguredInstance):
     def __init__(self, parts: WorkerParts, turns: Turns, announce: Callable[[], Awaitable[object]]) -> None:
         super().__init__(INSTANCE)
         self._announce = announce
+        self._root = parts.root
         self._database = parts.database
         self._routes = parts.routes
         self._jobs = parts.jobs
@@ -125,7 +126,7 @@ class SyncJobs(DBOSConfiguredInstance):
             async def report(step: str, done: int, total: int) -> None:
                 await progress.report(f"{source_id}/{subdir}", step, Amount(done), Amount(total))
 
-            outcome = await sync_subdir(self._database, channel, source, subdir, reader, report)
+            outcome = await sync_subdir(self._database, channel, source, subdir, reader, report, self._root)
         except HeadgateError as error:
             failure = error.message
             log.warning("sync_failed", channel=channel_name, subdir=subdir, code=error.code, reason=error.message)
@@ -149,9 +150,18 @@ class SyncJobs(DBOSConfiguredInstance):
         for warning in source.settings.warnings():
             log.warning("mirror_unsafe", mirror=source.name, urls=source.urls, reason=warning)
         readers = [
-            UpstreamReader(route.outgoing, url, subdir, self._scratch, concurrency=_SHARDS_AT_ONCE, budget=self._budget)
+            UpstreamReader(
+                route.outgoing,
+                url,
+                subdir,
+                self._scratch,
+                concurrency=_SHARDS_AT_ONCE,
+                budget=self._budget,
+            )
             for url in route.urls
         ]
+        if source.settings.signatures.is_signed:
+            readers = [reader.of_documents() for reader in readers]
         return MirrorReader(readers, route.keep_base)
 
     async def _channel(self, name: str) -> Channel:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from headgate.approvals.candidates import Reader
-from headgate.approvals.plans import ItemState, Plan, Planner, Wish
+from headgate.approvals.planning import Planner
+from headgate.approvals.plans import ItemState, Plan, Wish
 from headgate.approvals.promotions import PromotionService, PromotionState
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind

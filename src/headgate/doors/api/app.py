@@ -33,6 +33,7 @@ from headgate.doors.api import (
     policies,
     promotions,
     reports,
+    requests,
     revisions,
     roles,
     sessions,
@@ -98,7 +99,20 @@ def build_api(services: ApiServices) -> FastAPI:
     app.state.services = services
     install_errors(app)
     # In this order: what has more behind a channel's name is asked before what has less.
-    for room in (why, bundles, uploads, revisions, patches, life, artifacts, filters, mirrors, advisories, channels):
+    for room in (
+        requests,
+        why,
+        bundles,
+        uploads,
+        revisions,
+        patches,
+        life,
+        artifacts,
+        filters,
+        mirrors,
+        advisories,
+        channels,
+    ):
         app.include_router(room.router, prefix=PREFIX)
     for room in (
         policies,

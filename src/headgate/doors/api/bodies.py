@@ -28,14 +28,16 @@ def bounded(request: Request, most_bytes: int) -> Request:
 
 
 class BoundedRoute(APIRoute):
-    """A route whose body is at most a mebibyte."""
+    """A route whose body is at most a mebibyte, unless a kind of route says otherwise."""
+
+    most_bytes = _JSON_BYTES
 
     def get_route_handler(self) -> Handler:
         """The route's own handler, behind `answer`."""
         handle = super().get_route_handler()
 
         async def answer(request: Request) -> Response:
-            return await self.answer(bounded(request, _JSON_BYTES), handle)
+            return await self.answer(bounded(request, self.most_bytes), handle)
 
         return answer
 

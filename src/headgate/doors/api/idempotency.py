@@ -22,6 +22,12 @@ class IdempotentRoute(BoundedRoute):
         return await _once(request, handle)
 
 
+class EnvironmentRoute(IdempotentRoute):
+    """The same for bodies that hold whole environments: lock files have many lines."""
+
+    most_bytes = 40 << 20
+
+
 async def _once(request: Request, handle: Handler) -> Response:
     repeats = Repeats(services_of(request).core.database)
     key, digest = await _digests(request)

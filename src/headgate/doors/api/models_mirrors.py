@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from headgate.channels.mirrors import Mirror, new
 from headgate.channels.modes import Mode
+from headgate.channels.trusts import Check
 from headgate.conda.names import Subdir
 from headgate.doors.api.models import Text, shown, taken
 from headgate.doors.api.models_network import RestingAnswer
@@ -16,6 +17,7 @@ _NETWORK = {"proxy": "http://•••@proxy.example:3128", "ca": ["corporate"],
 _SCHEDULE = {"cron": "30 2 * * *", "timezone": "Europe/Berlin"}
 _FETCH = {"mode": "passive", "newest": 2}
 _FILTERS = {"exclude_specs": ["numpy <1.20"], "exclude_licenses": ["gpl3", "agpl"], "dedupe_conda_legacy": True}
+_SIGNATURES = {"content_trust": "off", "attestations": "require"}
 _MIRROR: dict[str, Any] = {
     "name": "main",
     "urls": ["https://conda.anaconda.org/conda-forge"],
@@ -111,6 +113,22 @@ class FilterBody(BaseModel):
     exclude_cve_statuses: Words | None = Field(default=None, description="Needs advisories: refused for now.")
 
 
+class SignaturesBody(BaseModel):
+    """What of an upstream is checked. What is left out stays; null takes it back."""
+
+    model_config = taken(_SIGNATURES)
+
+    content_trust: Check | None = Field(default=None, description="Signatures of records: off, report, require.")
+    root: Annotated[str, Field(max_length=1 << 20)] | None = Field(
+        default=None, description="The root.json to begin with, as text."
+    )
+    metadata_url: Text | None = Field(default=None, description="Where key_mgr.json is, when not at the mirror's URL.")
+    accept_expired: StrictBool | None = Field(
+        default=None, description="Roots and key managers count beyond their end."
+    )
+    attestations: Check | None = Field(default=None, description="Attestations of files: off, report, require.")
+
+
 class MirrorSettingsBody(BaseModel):
     """Settings of a mirror, in sections; a section left out stays, null takes all of it back."""
 
@@ -120,6 +138,7 @@ class MirrorSettingsBody(BaseModel):
     schedule: ScheduleBody | None = None
     fetch: FetchBody | None = None
     filters: FilterBody | None = None
+    signatures: SignaturesBody | None = None
 
 
 class MirrorChange(BaseModel):

@@ -1,15 +1,18 @@
 """Promotions: looked at before anybody decides, decided, undone."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path
 
 from headgate.access.permissions import Permission
+from headgate.approvals.asking import Given
 from headgate.approvals.plans import Plan, Wish
 from headgate.approvals.promotions import Promotion
 from headgate.conda.names import Subdir
 from headgate.doors.api.callers import Services, SignedIn, may_read, visit
-from headgate.doors.api.idempotency import IdempotentRoute
+from headgate.doors.api.idempotency import EnvironmentRoute
 from headgate.doors.api.models_promotions import (
     PlanAnswer,
     PromotionAnswer,
@@ -21,7 +24,7 @@ from headgate.doors.api.models_promotions import (
 from headgate.doors.api.paging import Listing, Number, Paging
 from headgate.kernel.errors import NotFound
 
-router = APIRouter(tags=["promotions"], route_class=IdempotentRoute)
+router = APIRouter(tags=["promotions"], route_class=EnvironmentRoute)
 
 PromotionPath = Annotated[int, Path(alias="id", ge=1, lt=1 << 62, examples=[12])]
 
@@ -29,13 +32,14 @@ PromotionPath = Annotated[int, Path(alias="id", ge=1, lt=1 << 62, examples=[12])
 @router.post("/promotions/preview")
 async def preview_promotion(body: WishBody, caller: SignedIn, services: Services) -> PlanAnswer:
     """What would pass, file by file; changes nothing."""
-    return shown_plan(await _plan(body, caller, services))
+    plan, notes = await _plan(body, caller, services)
+    return shown_plan(plan, notes)
 
 
 @router.post("/promotions", status_code=202)
 async def promote(body: PromotionBody, caller: SignedIn, services: Services) -> PromotionAnswer:
     """Decide that it passes; a job brings the bytes in, then the target's index gets all of it at once."""
-    plan = await _plan(body, caller, services)
+    plan, _ = await _plan(body, caller, services)
     number = await services.promotions.create(caller.actor, plan, digest=body.digest, comment=body.comment)
     job = await services.jobs.promote(caller.actor, number)
     return shown_promotion(await services.promotions.get(number), job)
@@ -73,13 +77,14 @@ async def undo_promotion(caller: SignedIn, services: Services, number: Promotion
     return shown_promotion(await services.promotions.get(number))
 
 
-async def _plan(body: WishBody, caller: SignedIn, services: Services) -> Plan:
+async def _plan(body: WishBody, caller: SignedIn, services: Services) -> tuple[Plan, Sequence[str]]:
     source = visit(services, caller, Permission.PROMOTION_OUT, body.source).channel
     target = visit(services, caller, Permission.PROMOTION_INTO, body.target).channel
     platforms = [Subdir.parse(platform) for platform in body.platforms]
-    source = await services.freshness.read_first(source, platforms)
-    wish = Wish(body.wants, source, target, platforms, has_closure=body.has_closure, machine=body.machine)
-    return await services.planner.plan(wish)
+    read = await asyncio.to_thread(Given(body.wants, body.environment, platforms).read)
+    source = await services.freshness.read_first(source, read.platforms)
+    wish = Wish(read.texts, source, target, read.platforms, has_closure=body.has_closure, machine=body.machine)
+    return await services.planner.plan(wish), read.notes
 
 
 def _may_see(promotion: Promotion, caller: SignedIn, services: Services) -> bool:

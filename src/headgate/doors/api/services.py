@@ -13,8 +13,10 @@ from headgate.advisories.room import AdvisoryRoom
 from headgate.airgap.exports import Exports
 from headgate.airgap.trust import TrustService
 from headgate.approvals.life import Life
-from headgate.approvals.plans import Planner
+from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
@@ -179,3 +181,11 @@ class ApiServices(Protocol):
     @property
     def promotions(self) -> PromotionService:
         """Decides on promotions."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""

@@ -1,0 +1,95 @@
+"""What people are told at once of what they ask for: approved already, forbidden, unknown, or a matter for somebody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from headgate.advisories.findings import HARMLESS
+from headgate.approvals.plans import Item, ItemState, Plan
+from headgate.approvals.wants import Want, parse_wants
+from headgate.conda.specs import matches, parse_spec
+from headgate.kernel import clock
+
+_SEVERITIES = ("none", "low", "medium", "high", "critical")
+
+
+class AnswerState(StrEnum):
+    """How a want stands."""
+
+    PRESENT = "present"
+    """The target has it already."""
+    WAITING = "waiting"
+    """Somebody has to decide."""
+    FORBIDDEN = "forbidden"
+    """A policy holds it back, or it cannot pass for another reason."""
+    UNKNOWN = "unknown"
+    """The source does not publish it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one want stands, why, and the next version that would pass."""
+
+    want: str
+    state: AnswerState
+    reasons: Sequence[str] = ()
+    alternative: str | None = None
+
+
+def answers_of(plan: Plan) -> list[Answer]:
+    """An answer to each want of a plan."""
+    problems = {one.want: one for one in plan.problems}
+    found = []
+    for want in parse_wants(plan.wish.texts):
+        problem = problems.get(want.text)
+        if problem is not None:
+            state = AnswerState.FORBIDDEN if problem.is_withheld else AnswerState.UNKNOWN
+            reasons = [problem.sentence, *problem.reasons]
+            found.append(Answer(want.text, state, reasons, problem.alternative))
+        else:
+            found.append(_answer(want, [item for item in plan.items if _is_of(item, want)], plan))
+    return found
+
+
+def _answer(want: Want, items: Sequence[Item], plan: Plan) -> Answer:
+    if not items:
+        return Answer(want.text, AnswerState.FORBIDDEN, list(plan.failures))
+    held = [one for one in items if one.state is ItemState.NEW and not one.may_pass]
+    if held:
+        reasons = [why.sentence for one in held for why in one.opinion.verdict.reasons if not why.outcome.is_passing]
+        alternative = next((one.opinion.alternative for one in held if one.opinion.alternative), None)
+        return Answer(want.text, AnswerState.FORBIDDEN, list(dict.fromkeys(reasons)), alternative)
+    if any(one.state in {ItemState.CONFLICT, ItemState.UNVERIFIABLE} for one in items):
+        places = {f"{one.subdir}/{one.filename}" for one in items}
+        mine = [why for why in plan.hindrances if any(why.startswith(f"{place}:") for place in places)]
+        return Answer(want.text, AnswerState.FORBIDDEN, mine)
+    is_there = all(one.state is ItemState.PRESENT for one in items)
+    return Answer(want.text, AnswerState.PRESENT if is_there else AnswerState.WAITING)
+
+
+def _is_of(item: Item, want: Want) -> bool:
+    if want.sha256 is not None:
+        return item.record.get("sha256") == want.sha256
+    if want.platform is not None and item.subdir not in {want.platform, "noarch"}:
+        return False
+    return want.subdir in {None, item.subdir} and matches(parse_spec(want.spec), item.record)
+
+
+def summary_of(plan: Plan) -> dict[str, Any]:
+    """A plan in few numbers, as plain JSON values: for lists."""
+    standing = [[one for one in item.opinion.assessment.findings if one.status not in HARMLESS] for item in plan.new]
+    findings = [one for some in standing for one in some]
+    return {
+        "digest": plan.digest,
+        "at": clock.now().isoformat(),
+        "new": len(plan.new),
+        "new_bytes": sum(item.size_bytes for item in plan.new),
+        "present": sum(item.state is ItemState.PRESENT for item in plan.items),
+        "hindrances": len(plan.hindrances),
+        "problems": len(plan.problems) + len(plan.failures),
+        "affected": sum(bool(some) for some in standing),
+        "severity": max((one.severity or "none" for one in findings), key=_SEVERITIES.index, default=None),
+        "is_known_exploited": any(one.is_known_exploited for one in findings),
+        "has_scripts": any(bool(item.opinion.scripts) for item in plan.new),
+    }
