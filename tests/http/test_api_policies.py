@@ -4,6 +4,9 @@ from typing import Any
 
 import httpx
 
+from headgate.audit.access_log import Access
+from headgate.audit.masking import Kind
+from headgate.bootstrap import Services
 from tests.http.conftest import Callers
 from tests.packages import package
 
@@ -97,6 +100,30 @@ async def test_draft_and_why_and_exemption_tell_one_story(callers: Callers, host
     assert (await callers.admin.delete(f"/exemptions/{made['id']}")).json()["code"] == "exemption-unknown"
     listed = (await callers.viewer.get(f"/channels/{hosted}/why", params={"spec": "demo"})).json()["items"]
     assert [one["outcome"] for one in listed] == ["allow", "block"]
+
+
+async def test_draft_weighs_what_would_disappear_by_its_downloads(
+    callers: Callers, hosted: str, services: Services
+) -> None:
+    await fill(callers.admin, hosted)
+    for version, times in (("1.0", 1), ("2.0", 3)):
+        for _ in range(times):
+            services.audit.log.note(
+                Access(
+                    kind=Kind.DOWNLOAD, method="GET", channel=hosted, subdir="noarch", package="demo",
+                    filename=f"demo-{version}-0.conda", sha256="ab" * 32, who="ada", token="ci", address="192.0.2.7",
+                    agent="pixi/0.40.0", verdict="allow", status=200, size_bytes=10,
+                )
+            )  # fmt: skip
+    assert await services.audit.log.flush()
+    document = {"name": "none", "rule": [{"kind": "match-spec", "exclude": ["demo"], "action": "block"}]}
+    tried = (await callers.admin.post("/policies/simulate", json={"channel": hosted, "document": document})).json()
+    shown = [(one["filename"], one["downloads"]) for one in tried["disappearing_records"]]
+    assert shown == [("demo-2.0-0.conda", 3), ("demo-1.0-0.conda", 1)]
+    assert tried["disappearing_downloads"] == 4
+    assert tried["disappearing_downloads_by_rule"] == {"none/match-spec": 4}
+    assert tried["disappearing_downloads_by_name"] == {"demo": 4}
+    assert tried["lost_names"] == ["noarch/demo"]
 
 
 async def test_exemption_that_ended_or_says_nothing_is_refused(callers: Callers) -> None:

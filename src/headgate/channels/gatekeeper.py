@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.catalog import TOPIC as CHANNELS
 from headgate.channels.catalog import Catalog
+from headgate.channels.consistency import HIDDEN
 from headgate.channels.gating import Setting, judge_name
 from headgate.channels.knowledge import latest_assessments
 from headgate.channels.maps import Maps
@@ -90,6 +91,8 @@ class Gatekeeper:
             verdict = answer.verdicts.get(artifact.filename, ALLOWED)
             if not verdict.is_passing:
                 return verdict
+            if channel.settings.is_hiding_broken and artifact.filename in answer.passing:
+                return HIDDEN
         for source in channel.sources:
             member = self._catalog.find(source.member or "")
             found = None if member is None else await self.find_withheld(member, subdir, artifact)

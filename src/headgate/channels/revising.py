@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.channels.dependencies import read_heads
 from headgate.channels.gating import Answers, pass_names
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, publish, read_chains, read_setting, read_world
@@ -107,6 +108,8 @@ async def revise_subdir(database: Database, channel_name: str, subdir: str) -> i
         if gate is not None:
             setting = await read_setting(connection, world, stale.channel, subdir, gate)
             await pass_names(connection, setting, chains, answers, does_save=False)
+            if stale.channel.settings.is_hiding_broken:
+                await read_heads(connection, {digest for chain in chains.values() for _, digest in chain})
     async with database.write() as connection:
         world = await read_world(connection, answers)
         stale = _of(await find_stale(connection, world, clock.now()), channel_name, subdir)

@@ -5,7 +5,7 @@ virtual channels that show this one are revised in the same transaction.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.advisories.findings import Assessments
 from headgate.channels.catalog import TOPIC, read_channels
+from headgate.channels.consistency import Broken, Ground, settle
 from headgate.channels.corrections import Corrections, read_corrections
-from headgate.channels.gating import Answers, Chain, Note, Setting, pass_names, save_notes
+from headgate.channels.gating import Answers, Chain, Note, Passed, Setting, pass_names, save_notes
 from headgate.channels.info import published_info
 from headgate.channels.knowledge import assessments_at
 from headgate.channels.model import Channel, ChannelKind, Source
@@ -62,10 +63,20 @@ class _Subdir:
 
 @dataclass(frozen=True, slots=True)
 class _Derived:
-    """What a subdir is to publish; the notes are those of the gate, None where there is none."""
+    """What a subdir is to publish; `passed` is the gate's answer, None where there is none."""
 
     digests: dict[str, bytes]
-    notes: Mapping[str, Note] | None = None
+    passed: Mapping[str, Passed] | None = None
+
+    @classmethod
+    def of(cls, passed: Mapping[str, Passed]) -> "_Derived":
+        """What the gate let pass."""
+        return cls({name: one.digest for name, one in passed.items() if one.digest is not None}, passed)
+
+    @property
+    def notes(self) -> dict[str, Note]:
+        """What to remember of the names."""
+        return {name: one.note for name, one in (self.passed or {}).items()}
 
 
 async def publish(
@@ -111,6 +122,29 @@ async def _publish(
         return
     gate = world.gate_of(channel)
     derived = await _derive(connection, world, channel, subdir, names)
+    others: dict[str, _Derived] = {}
+    if gate is not None and channel.settings.is_hiding_broken:
+        ground = _ground(connection, world, channel, gate, {subdir: state.id})
+        others = await _settle(ground, subdir, names, derived)
+        derived = others.pop(subdir)
+        names = None if names is None else {*names, *derived.notes}
+    await _take_over(connection, world, channel, subdir, names, derived, cause)
+    for other, part in others.items():
+        await _take_over(connection, world, channel, other, part.notes.keys(), part, cause)
+
+
+async def _take_over(
+    connection: AsyncConnection,
+    world: World,
+    channel: Channel,
+    subdir: str,
+    names: Collection[str] | None,
+    derived: _Derived,
+    cause: str,
+) -> None:
+    """Make a revision of what was derived, if it differs, and revise those who show it."""
+    state = await _locked_subdir(connection, channel.id, subdir)
+    gate = world.gate_of(channel)
     if gate is not None or state.gate is not None:
         await _note(connection, state, gate, names, derived)
     wanted = derived.digests
@@ -129,6 +163,40 @@ async def _publish(
             await _publish(connection, world, dependent, subdir, changes.keys(), f"{cause} in {channel.name}")
 
 
+async def _settle(ground: Ground, subdir: str, names: Collection[str] | None, derived: _Derived) -> dict[str, _Derived]:
+    """By subdir, what is left of what passed once everything is hidden whose dependencies cannot be had."""
+    fresh = dict(derived.passed or {})
+    for name in await ground.published(subdir) if names is None else names:
+        fresh.setdefault(name, Passed(None, None, Note()))
+    settled = await settle(ground, {subdir: fresh})
+    return {one: _Derived.of(passed) for one, passed in settled.passed.items()} | (
+        {} if subdir in settled.passed else {subdir: derived}
+    )
+
+
+def _ground(
+    connection: AsyncConnection, world: World, channel: Channel, gate: Gate, more: Mapping[str, int] | None = None
+) -> Ground:
+    return Ground(
+        connection=connection,
+        answers=world.answers,
+        subdirs={name: state.id for name, state in channel.subdirs.items()} | dict(more or {}),
+        published=lambda subdir: read_published(connection, channel.id, subdir, None),
+        chains=lambda subdir, names: read_chains(connection, channel, subdir, names),
+        setting=lambda subdir: read_setting(connection, world, channel, subdir, gate),
+    )
+
+
+async def find_broken(connection: AsyncConnection, world: World, channel: Channel, platform: str) -> list[Broken]:
+    """Records of a platform and of noarch that pass the gate, but whose dependencies it keeps out, hidden or not."""
+    gate = world.gate_of(channel)
+    if gate is None:
+        return []
+    ground = _ground(connection, world, channel, gate)
+    subdirs = {name: number for name, number in ground.subdirs.items() if name in {platform, "noarch"}}
+    return (await settle(replace(ground, subdirs=subdirs), {}, is_whole=True, does_save=False)).broken
+
+
 def _asks_who_owns(world: World, channel: Channel, other: Channel) -> bool:
     """True when names that this channel takes or leaves count in the gate of the other."""
     if channel.kind is not ChannelKind.HOSTED or channel.id == other.id or other.kind is ChannelKind.HOSTED:
@@ -141,7 +209,7 @@ async def _note(
     connection: AsyncConnection, state: _Subdir, gate: Gate | None, names: Collection[str] | None, derived: _Derived
 ) -> None:
     """Remember what the gate said, and which gate all names of the subdir have now passed."""
-    await save_notes(connection, state.id, names, derived.notes or {})
+    await save_notes(connection, state.id, names, derived.notes)
     digest = None if gate is None else gate.digest
     if (names is None or state.revision == 0) and state.gate != digest:
         await connection.execute(update(tables.subdir).where(tables.subdir.c.id == state.id).values(gate=digest))
@@ -226,8 +294,7 @@ async def _derive(
     if gate is not None:
         setting = await read_setting(connection, world, channel, subdir, gate)
         passed = await pass_names(connection, setting, chains, world.answers, does_save=True)
-        digests = {name: one.digest for name, one in passed.items() if one.digest is not None}
-        return _Derived(digests, {name: one.note for name, one in passed.items()})
+        return _Derived.of(passed)
     corrections = await read_corrections(connection, channel.id, subdir)
     patched = corrections.names()
     as_is = {name: chain[0][1] for name, chain in chains.items() if len(chain) == 1 and name not in patched}

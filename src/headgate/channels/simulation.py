@@ -24,13 +24,17 @@ _OPEN = Gate(())
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A record that would appear or disappear, with the rules that held it back before, or would."""
+    """A record that would appear or disappear, with the rules that held it back before, or would.
+
+    `downloads`: how often it was downloaded lately, where somebody counted.
+    """
 
     subdir: str
     filename: str
     name: str
     version: str
     rules: tuple[str, ...]
+    downloads: int = 0
 
 
 @dataclass(slots=True)
@@ -54,6 +58,34 @@ class Simulation:
     def by_name(self) -> tuple[Counter[str], Counter[str]]:
         """The same by package name."""
         return Counter(one.name for one in self.appearing), Counter(one.name for one in self.disappearing)
+
+    def weigh(self, downloads: Mapping[tuple[str, str], int]) -> None:
+        """Note how often each record was downloaded, by (subdir, file name); the most downloaded come first then."""
+        self.appearing, self.disappearing = _weighed(self.appearing, downloads), _weighed(self.disappearing, downloads)
+
+    def downloads_by_rule(self) -> Counter[str]:
+        """Downloads of what would disappear, by the rule that takes it away."""
+        return _sum((rule, one.downloads) for one in self.disappearing for rule in one.rules)
+
+    def downloads_by_name(self) -> Counter[str]:
+        """The same by package name."""
+        return _sum((one.name, one.downloads) for one in self.disappearing)
+
+
+def _weighed(changes: Iterable[Change], downloads: Mapping[tuple[str, str], int]) -> list[Change]:
+    found = [
+        replace(one, downloads=count) if (count := downloads.get((one.subdir, one.filename), 0)) else one
+        for one in changes
+    ]
+    return sorted(found, key=lambda one: -one.downloads)
+
+
+def _sum(pairs: Iterable[tuple[str, int]]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for key, number in pairs:
+        if number:
+            total[key] += number
+    return total
 
 
 def _count(changes: Iterable[Change]) -> Counter[str]:

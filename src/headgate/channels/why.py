@@ -6,17 +6,21 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.channels.consistency import HIDDEN
 from headgate.channels.gating import judge_knowing
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.revisions import World, read_chains, read_setting
+from headgate.channels.shards import read_shards
+from headgate.channels.sources import read_published
 from headgate.conda.names import ArtifactName
 from headgate.conda.records import from_wire
+from headgate.conda.shards import decode_stored
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
 from headgate.policy.gate import Gate
 from headgate.policy.proofs import ABSENT, Proof
 from headgate.policy.specs import Spec, parse_policy_spec
-from headgate.policy.verdicts import Verdict
+from headgate.policy.verdicts import Evaluation, Verdict
 
 # Held by channels without policies: everything passes.
 _OPEN = Gate(())
@@ -83,9 +87,12 @@ async def _explain(
     found: dict[str, Explanation] = {}
     if chain:
         evaluation, facts = await judge_knowing(connection, setting, name, chain, has_proofs=True)
+        hidden = await _hidden(connection, channel, subdir, name, evaluation)
         for filename, record in evaluation.judged.records():
             if spec is None or spec.surely_matches(from_wire(record)):
                 verdict = evaluation.verdict(filename)
+                if verdict.is_passing and filename in hidden:
+                    verdict = HIDDEN
                 found[filename] = Explanation(
                     channel.name,
                     subdir,
@@ -101,3 +108,15 @@ async def _explain(
             for one in await _explain(connection, world, member, subdir, name, spec) if member else ():
                 found.setdefault(one.filename, one)
     return sorted(found.values(), key=lambda one: one.filename)
+
+
+async def _hidden(
+    connection: AsyncConnection, channel: Channel, subdir: str, name: str, evaluation: Evaluation
+) -> set[str]:
+    """Files that pass, and are not listed because they could not be installed."""
+    if not channel.settings.is_hiding_broken:
+        return set()
+    digests = await read_published(connection, channel.id, subdir, [name])
+    bodies = await read_shards(connection, digests.values())
+    listed = {filename for body in bodies.values() for filename, _ in decode_stored(body).records()}
+    return {filename for filename, _ in evaluation.published.records()} - listed

@@ -123,12 +123,17 @@ def simulate_policy(
 def list_broken(
     channel: Annotated[str, typer.Option("--channel", metavar="C", help="The channel to look through.")],
     platform: Annotated[str, typer.Option("--platform", metavar="P", help="Together with noarch.")] = "linux-64",
+    is_hiding: Annotated[
+        bool | None, typer.Option("--hide/--show", help="From now on, list them in the channel no more, or again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List records that depend on what policies hold back."""
+    """List records that depend on what policies hold back; or say whether the channel lists them."""
     with Output(as_json=as_json) as out, connected() as server:
+        if is_hiding is not None:
+            server.patch(channel_path(channel), {"settings": {"is_hiding_broken": is_hiding}})
         found = server.get(channel_path(channel, "unsatisfiable"), platform=platform)["items"]
-        out.table(found, {"SUBDIR": "subdir", "FILE": "filename", "MISSES": "dependency"})
+        out.table(found, {"SUBDIR": "subdir", "FILE": "filename", "MISSES": "dependency", "LAST": "is_last"})
 
 
 def _text(file: Path) -> str:
@@ -149,6 +154,8 @@ def _settled(server: "Server", policy: Document, *, is_hasty: bool) -> Document:
 
 def _lines(found: Document) -> list[str]:
     lines = [f"{found['names']} names: {found['disappearing']} records would disappear, {found['appearing']} appear."]
+    lines += [f"  {found['disappearing_downloads']} downloads lately were of what would disappear"]
+    lines += [f"    {name}: {count}" for name, count in list(found["disappearing_downloads_by_name"].items())[:10]]
     for what in ("disappearing", "appearing"):
         lines += [f"  {what} by {rule}: {count}" for rule, count in found[f"{what}_by_rule"].items()]
     lines += [f"  would lose its last version: {name}" for name in found["lost_names"]]

@@ -8,7 +8,6 @@ from sqlalchemy import update
 
 from headgate.bootstrap import Services
 from headgate.channels.catalog import get_channel
-from headgate.channels.consistency import Broken, check_channel
 from headgate.channels.exempting import Wish
 from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
@@ -172,23 +171,6 @@ async def test_draft_tells_whether_specs_still_solve(services: Services) -> None
     assert "lib" in (after.failure or "")
     still = await try_specs(services.core.database, world, channel, draft, ["lib"], "linux-64")
     assert [one.filenames for one in still] == [("lib-2.0-0.conda",), ("lib-1.0-0.conda",)]
-
-
-async def test_what_depends_on_held_back_packages_is_told_and_what_depends_on_that(services: Services) -> None:
-    await make(services)
-    await upload(services, *package("top", depends=["app"]))
-    await upload(services, *package("app", depends=["lib >=2", "__glibc >=2.17"]))
-    await upload(services, *package("old", depends=["lib <2", "never-was"]))
-    for version in ("1.0", "2.0"):
-        await upload(services, *package("lib", version))
-    channel = services.catalog.get("team")
-    assert await check_channel(services.core.database, channel, "linux-64") == []
-    await enforce(services, {"kind": "match-spec", "exclude": ["lib >=2"]})
-    found = await check_channel(services.core.database, services.catalog.get("team"), "linux-64")
-    assert found == [
-        Broken("noarch", "app-1.0-0.conda", "lib >=2"),
-        Broken("noarch", "top-1.0-0.conda", "app"),
-    ]
 
 
 async def test_why_tells_reasons_of_files_and_specs_here_and_in_members(services: Services) -> None:

@@ -10,7 +10,12 @@ from headgate.doors.api.models import Text, shown, taken
 from headgate.doors.api.models_mirrors import MirrorBody
 
 _MIRROR = {"urls": ["https://conda.anaconda.org/conda-forge"], "subdirs": ["noarch", "linux-64"]}
-_SETTINGS = {"is_hiding": True, "is_keeping_cached": True, "description": "What the team builds."}
+_SETTINGS = {
+    "is_hiding": True,
+    "is_keeping_cached": True,
+    "is_hiding_broken": False,
+    "description": "What the team builds.",
+}
 _CHANNEL: dict[str, Any] = {
     "name": "conda-forge",
     "kind": "mirror",
@@ -35,6 +40,9 @@ class SettingsBody(BaseModel):
     )
     is_keeping_cached: StrictBool | None = Field(
         default=None, description="Mirror: cached files outlive their upstream."
+    )
+    is_hiding_broken: StrictBool | None = Field(
+        default=None, description="Records are not listed whose dependencies policies keep out of the channel."
     )
     description: Text | None = Field(default=None, description="What the channel is for.")
 

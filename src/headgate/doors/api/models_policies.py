@@ -182,6 +182,7 @@ class SimulationBody(BaseModel):
     text: Annotated[str, Field(max_length=1 << 20)] | None = Field(default=None, description="The policy as a file.")
     exemption: ExemptionBody | None = None
     specs: list[Text] = Field(default=[], max_length=50, description="Do these still solve?")
+    days: int = Field(default=30, ge=1, le=3650, description="Downloads of so many days count.")
     platform: Literal["linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64"] = "linux-64"
 
 
@@ -193,16 +194,18 @@ class ChangeAnswer(BaseModel):
     name: str
     version: str
     rules: list[str]
+    downloads: int = Field(description="In the days asked for.")
 
 
 class BrokenAnswer(BaseModel):
-    """A record whose dependency nothing that is listed satisfies."""
+    """A record whose dependency could be satisfied once, and can no more."""
 
     model_config = _shown({"subdir": "noarch", "filename": "app-1.0-0.conda", "dependency": "lib >=2"})
 
     subdir: str
     filename: str
     dependency: str
+    is_last: bool = Field(default=False, description="Nothing of its name can be installed any more in this subdir.")
 
 
 class SolveAnswer(BaseModel):
@@ -223,7 +226,10 @@ class SimulationAnswer(BaseModel):
     disappearing_by_rule: dict[str, int]
     appearing_by_name: dict[str, int]
     disappearing_by_name: dict[str, int]
-    appearing_records: list[ChangeAnswer]
+    disappearing_downloads: int = Field(description="How often what would disappear was downloaded lately.")
+    disappearing_downloads_by_rule: dict[str, int]
+    disappearing_downloads_by_name: dict[str, int]
+    appearing_records: list[ChangeAnswer] = Field(description="The most downloaded first.")
     disappearing_records: list[ChangeAnswer]
     lost_names: list[str] = Field(description="`subdir/name` of what would lose its last version.")
     next_versions: dict[str, str | None]

@@ -115,6 +115,10 @@ class ApiServices(Protocol):
         """Finds channels."""
 
     @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
+
+    @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
 

@@ -1,14 +1,14 @@
 """What the gate says: of single files, and of drafts."""
 
 from dataclasses import asdict, replace
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from headgate.access.permissions import Permission
-from headgate.channels.consistency import check_channel
 from headgate.channels.policing import Target, scope_of
-from headgate.channels.revisions import World, read_world
+from headgate.channels.revisions import World, find_broken, read_world
 from headgate.channels.simulation import Draft, Simulation, simulate
 from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
@@ -19,6 +19,7 @@ from headgate.doors.api.exemptions import wish_of
 from headgate.doors.api.models_policies import BrokenAnswer, ExplanationAnswer, SimulationAnswer, SimulationBody
 from headgate.doors.api.paging import Listing
 from headgate.doors.api.policies import document_of
+from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.policy.exemptions import Exemption, check_target
 from headgate.policy.model import Mode, parse_policy
@@ -56,8 +57,11 @@ async def list_broken(
     services: Services,
     platform: Annotated[str, Query(max_length=40, description="The platform, with noarch.")] = "linux-64",
 ) -> Listing[BrokenAnswer]:
-    """Records that are listed, but depend on what policies hold back."""
-    found = await check_channel(services.core.database, visit.channel, Subdir.parse(platform))
+    """Records that pass, but depend on what policies hold back, or on such a record; listed or hidden."""
+    world = await _world(services)
+    async with services.core.database.read() as connection:
+        channel = world.channels.get(visit.channel.id, visit.channel)
+        found = await find_broken(connection, world, channel, Subdir.parse(platform))
     return Listing(items=[BrokenAnswer.model_validate(asdict(one)) for one in found[:_MOST_SHOWN]])
 
 
@@ -73,6 +77,9 @@ async def simulate_policy(body: SimulationBody, caller: SignedIn, services: Serv
     world = await _world(services)
     draft = await _draft(body, caller.name, services)
     result = await simulate(services.core.database, world, found, draft)
+    since = clock.now() - timedelta(days=body.days)
+    counts = await services.audit.downloads.by_file(body.channel, since)
+    result.weigh({(one.subdir, one.filename): one.downloads for one in counts})
     answer = _shown(result)
     if body.specs:
         before, after = await try_specs(services.core.database, world, found, draft, body.specs, body.platform)
@@ -112,6 +119,9 @@ def _shown(result: Simulation) -> dict[str, Any]:
         "disappearing_by_rule": dict(rules[1].most_common(_MOST_SHOWN)),
         "appearing_by_name": dict(names[0].most_common(_MOST_SHOWN)),
         "disappearing_by_name": dict(names[1].most_common(_MOST_SHOWN)),
+        "disappearing_downloads": sum(one.downloads for one in result.disappearing),
+        "disappearing_downloads_by_rule": dict(result.downloads_by_rule().most_common(_MOST_SHOWN)),
+        "disappearing_downloads_by_name": dict(result.downloads_by_name().most_common(_MOST_SHOWN)),
         "appearing_records": [asdict(one) for one in result.appearing[:_MOST_SHOWN]],
         "disappearing_records": [asdict(one) for one in result.disappearing[:_MOST_SHOWN]],
         "lost_names": [f"{subdir}/{name}" for subdir, name in result.lost[:_MOST_SHOWN]],
