@@ -159,10 +159,6 @@ class ApiServices(Protocol):
         """Knows advisories."""
 
     @property
-    def audit(self) -> AuditRoom:
-        """Knows what was recorded."""
-
-    @property
     def reports(self) -> ReportRoom:
         """Makes reports."""
 
