@@ -1,48 +1,27 @@
 """From one hosted channel into another, on both databases."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from headgate.approvals.candidates import Reader
 from headgate.approvals.planning import Planner
 from headgate.approvals.plans import ItemState, Plan, Wish
 from headgate.approvals.promotions import PromotionService, PromotionState
 from headgate.bootstrap import Services
-from headgate.channels.model import ChannelKind
-from headgate.conda.names import ArtifactName, ChannelName, Subdir
+from headgate.conda.names import ArtifactName, Subdir
+from headgate.db import tables
 from headgate.intake.hosted import delete
-from headgate.kernel.errors import Conflict, Invalid, NotFound
+from headgate.kernel.errors import Conflict, Invalid, NotFound, Refused
+from headgate.policy.verdicts import Outcome
 from tests.packages import package
+from tests.unit.approvals.making import ACTOR, forbid, listed, upload
 
-ACTOR = "tests"
 LINUX = Subdir("linux-64")
 
 
-@pytest.fixture(autouse=True)
-async def channels(services: Services) -> None:
-    for name in ("outside", "inside"):
-        await services.core.channels.create(ACTOR, ChannelName(name), ChannelKind.HOSTED)
-    await services.snapshots.reload()
-    for name, version, depends in [
-        ("lib", "1.0", []),
-        ("lib", "2.0", []),
-        ("lib", "3.0", ["absent"]),
-        ("app", "1.0", ["lib >=1,<3"]),
-        ("app", "2.0", ["lib >=2", "__glibc >=2.17"]),
-        ("gpu", "1.0", ["__cuda >=12"]),
-    ]:
-        await upload(services, "outside", *package(name, version, subdir="linux-64", depends=depends))
-    await upload(services, "outside", *package("pure", "1.0", depends=["app"]))
-
-
-async def upload(services: Services, channel: str, filename: str, body: bytes) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
-        yield body
-
-    await services.uploads.take(ACTOR, services.catalog.get(channel), filename, pieces())
-    await services.snapshots.reload()
+pytestmark = pytest.mark.usefixtures("channels")
 
 
 def wish(services: Services, *texts: str, target: str = "inside", **more: Any) -> Wish:
@@ -56,18 +35,6 @@ async def plan(services: Services, *texts: str, **more: Any) -> Plan:
 
 def promotions(services: Services) -> PromotionService:
     return PromotionService(services.core.database, services.core.store)
-
-
-async def listed(services: Services, channel: str = "inside") -> set[str]:
-    await services.snapshots.reload()
-    reader = Reader(services.maps, services.shards)
-    found = services.catalog.get(channel)
-    files: set[str] = set()
-    for subdir in found.subdirs:
-        names = list(await reader.names(found, subdir))
-        for shard in (await reader.read(found, subdir, names)).values():
-            files |= {f"{subdir}/{filename}" for filename, _ in shard.records()}
-    return files
 
 
 async def test_the_closure_is_what_installs_from_the_target_alone(services: Services) -> None:
@@ -212,3 +179,86 @@ async def test_what_others_need_of_a_promotion_is_known_before_it_is_undone(serv
     await service.undo("bob", number, kept)
     assert "noarch/pure-1.0-0.conda" not in await listed(services)
     assert "linux-64/lib-2.0-0.conda" in await listed(services)
+
+
+async def test_policy_of_the_target_is_heeded_by_the_solver(services: Services) -> None:
+    await forbid(services, "lib=2.0")
+    found = await plan(services, "app")
+    assert [item.filename for item in found.items] == ["app-1.0-0.conda", "lib-1.0-0.conda"]
+    assert found.hindrances == []
+
+
+async def test_what_cannot_be_had_without_breaking_policy_names_the_rule(services: Services) -> None:
+    await forbid(services, "lib=2.0")
+    found = await plan(services, "app=2")
+    (lib,) = [item for item in found.items if item.filename == "lib-2.0-0.conda"]
+    assert lib.opinion.verdict.outcome is Outcome.BLOCK
+    assert lib.opinion.alternative == "3.0"
+    assert ["linux-64/lib-2.0-0.conda: policy of inside." in one for one in found.hindrances] == [True]
+    assert "not-inside, match-spec" in found.hindrances[0]
+    with pytest.raises(Conflict) as caught:
+        await promotions(services).create("ada", found)
+    assert caught.value.code == "promotion-hindered"
+
+
+async def test_a_verdict_is_among_the_facts_of_a_decision(services: Services) -> None:
+    before = await plan(services, "lib=2")
+    await forbid(services, "lib=2.0", action="warn")
+    after = await plan(services, "lib=2")
+    assert [one.opinion.verdict.outcome for one in after.items] == [Outcome.WARN]
+    assert before.digest != after.digest
+    number = await promotions(services).create("ada", after)
+    (kept,) = (await promotions(services).get(number)).items
+    assert kept.opinion == after.items[0].opinion
+
+
+async def test_policy_is_asked_again_when_a_promotion_is_applied(services: Services) -> None:
+    service = promotions(services)
+    number = await service.create("ada", await plan(services, "pure"))
+    await forbid(services, "lib=2.0")
+    with pytest.raises(Refused) as caught:
+        await service.apply(number)
+    assert caught.value.code == "policy-blocked"
+    assert "lib-2.0-0.conda" in caught.value.reasons[0]
+    assert await listed(services) == set()
+
+
+async def test_what_the_source_holds_back_is_told_with_what_would_pass(services: Services) -> None:
+    await forbid(services, "lib=1.0", channel="outside")
+    planner = Planner(services.core.database, Reader(services.maps, services.shards))
+    found = await planner.look(wish(services, "lib=1", "app", "nothing"))
+    held, unknown = found.problems
+    assert (held.want, held.is_withheld, held.alternative) == ("lib=1", True, "2.0")
+    assert "match-spec" in held.reasons[0]
+    assert (unknown.want, unknown.is_withheld) == ("nothing", False)
+    assert {item.filename for item in found.items} == {"app-2.0-0.conda", "lib-2.0-0.conda"}
+
+
+async def test_the_files_of_a_lock_pass_as_they_are(services: Services) -> None:
+    (lib,) = (await plan(services, "lib=1", has_closure=False)).items
+    sha256 = lib.record["sha256"]
+    found = await plan(services, f"linux-64: linux-64/lib-1.0-0.conda#{sha256}", "linux-64: linux-64/app-2.0-0.conda#")
+    assert [(item.filename, item.is_asked) for item in found.items] == [
+        ("app-2.0-0.conda", True),
+        ("lib-1.0-0.conda", True),
+    ]
+    with pytest.raises(NotFound) as caught:
+        await plan(services, f"linux-64: linux-64/lib-1.0-0.conda#{'0' * 64}")
+    assert caught.value.code == "want-unknown"
+
+
+async def test_environments_are_solved_each_by_itself(services: Services) -> None:
+    found = await plan(services, "linux-64 (default): lib=1", "linux-64 (test): lib=2", "linux-64 (test): app")
+    assert [item.filename for item in found.items] == ["app-2.0-0.conda", "lib-1.0-0.conda", "lib-2.0-0.conda"]
+
+
+async def test_scripts_of_archives_that_were_read_are_told(services: Services) -> None:
+    async with services.core.database.write() as connection:
+        columns = tables.artifact.c
+        chosen = update(tables.artifact).where(columns.filename == "app-1.0-0.conda")
+        await connection.execute(chosen.values(about={"post_link": True, "activate.d": True}))
+        await connection.execute(
+            update(tables.artifact).where(columns.filename == "gpu-1.0-0.conda").values(about=None)
+        )
+    found = await plan(services, "app=1", "lib=1", "gpu", has_closure=False)
+    assert [item.opinion.scripts for item in found.items] == [("post_link", "activate.d"), None, ()]
