@@ -75,7 +75,7 @@ from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
-from headgate.http.breakers import Breakers
+from headgate.http.limits import Limits
 from headgate.http.network import DIRECT, Network
 from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
@@ -137,8 +137,9 @@ def open_sealer(place: Place) -> Sealer:
 def open_routes(place: Place) -> Routes:
     """The ways to the mirrors."""
     settings = place.settings
-    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
-    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
+    chosen = settings.network
+    limits = Limits(place.folder.outgoing, failures=chosen.failures_before_rest, rest_s=chosen.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, limits)
 
 
 @dataclass(frozen=True, slots=True)
