@@ -63,6 +63,7 @@ from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
+from headgate.channels.signing import SigningService
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
@@ -160,6 +161,7 @@ class Core:
     devices: DeviceService
     ldap: LdapService
     trust: TrustService
+    signing: SigningService
     life: Life
 
 
@@ -186,6 +188,7 @@ def build_core(place: Place) -> Core:
         devices=DeviceService(database, secret, access, place.settings.access.login_token_life),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
+        signing=SigningService(database, secret),
         life=open_life(database, store),
     )
 

@@ -34,6 +34,7 @@ from headgate.cli import (
     role,
     serve,
     session,
+    signing,
     token,
     upload,
     user,
@@ -92,6 +93,7 @@ app.add_typer(incident.app, name="incident")
 app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(signing.app, name="signing")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")
