@@ -44,7 +44,7 @@ from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService, follow_promotion
 from headgate.approvals.rules import RulesService
-from headgate.audit.room import AuditRoom, open_store
+from headgate.audit.room import AuditRoom
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
@@ -331,13 +331,7 @@ def build_services(place: Place) -> Services:
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    audit = open_audit(
-        database,
-        open_store(database, place.folder.access_log),
-        settings.access_log.masking(secret),
-        frozenset(settings.access_log.kinds),
-        UNLOGGED.inc,
-    )
+    audit = open_audit(database, place.folder.access_log, secret, settings.access_log, UNLOGGED.inc)
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
