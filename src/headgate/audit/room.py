@@ -11,8 +11,10 @@ from headgate.audit.downloads import DownloadCounts
 from headgate.audit.masking import Kind, Masking
 from headgate.audit.requests import AccessReader
 from headgate.audit.signing import Signer
+from headgate.audit.streams import PURPOSE, StreamService
 from headgate.audit.trail import AuditTrail
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class AuditRoom:
     requests: AccessReader
     trail: AuditTrail
     signer: Signer
+    streams: StreamService
 
     async def start(self) -> None:
         """Make what is missing, and begin to write."""
@@ -48,4 +51,12 @@ def open_room(
     """The services over this log, and over the events in the database."""
     signer = Signer(masking.secret)
     log = AccessLog(store, masking, kinds, dropped)
-    return AuditRoom(store, log, DownloadCounts(store), AccessReader(store), AuditTrail(database, signer), signer)
+    return AuditRoom(
+        store,
+        log,
+        DownloadCounts(store),
+        AccessReader(store),
+        AuditTrail(database, signer),
+        signer,
+        StreamService(database, Sealer(masking.secret, PURPOSE)),
+    )
