@@ -383,7 +383,7 @@ def build_services(place: Place) -> Services:
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
         audit=audit,
-        reports=open_reports(database, audit.store, maps, advisories.book),
+        reports=open_reports(database, audit, maps, advisories.book),
     )
 
 

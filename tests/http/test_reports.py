@@ -2,8 +2,10 @@
 
 import csv
 import io
+import zipfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +17,8 @@ from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
 from headgate.conda.names import ChannelName
 from headgate.kernel import clock
+from headgate.kernel.errors import Invalid
+from headgate.reports.evidence import verify_pack
 from tests.packages import package
 
 ACTOR = "tests"
@@ -168,3 +172,49 @@ async def test_who_may_read_the_audit_of_one_channel_reads_that_one_only(
         ("reports/stale?channel=open", 200),
     ):
         assert (await client.get(f"/api/v1/{path}", auth=("ada", PASSWORD))).status_code == status, path
+
+
+async def test_an_evidence_pack_is_whole_and_a_forged_one_is_not(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    answer = await client.get("/api/v1/audit/evidence")
+    assert answer.headers["content-type"] == "application/zip"
+    pack = tmp_path / "evidence.zip"
+    pack.write_bytes(answer.content)
+    found = verify_pack(pack)
+    proof = (await client.get("/api/v1/audit/verify")).json()
+    assert (found.complaints, found.events, found.public_key) == ((), proof["last"], proof["public_key"])
+    with zipfile.ZipFile(pack) as members:
+        contents = {name: members.read(name) for name in members.namelist()}
+    assert b",ada," in contents["downloads.csv"]
+    forged = contents["events.jsonl"].replace(b'"actor": "tests"', b'"actor": "someone"', 1)
+    assert forged != contents["events.jsonl"]
+    with zipfile.ZipFile(pack, "w") as members:
+        for name, content in (contents | {"events.jsonl": forged}).items():
+            members.writestr(name, content)
+    assert [one.split(" ")[0] for one in verify_pack(pack).complaints] == ["events.jsonl", "Event"]
+    pack.write_bytes(b"no zip")
+    with pytest.raises(Invalid) as refused:
+        verify_pack(pack)
+    assert refused.value.code == "pack-invalid"
+
+
+async def test_a_pack_of_a_later_period_still_hangs_on_the_chain(client: httpx.AsyncClient, tmp_path: Path) -> None:
+    events = await items(client, "audit/events", limit=1)
+    since = events[0]["at"]
+    await client.post("/api/v1/exemptions", json={"kind": "spec", "target": "demo", "reason": "ours"})
+    pack = tmp_path / "evidence.zip"
+    pack.write_bytes((await client.get("/api/v1/audit/evidence", params={"since": since})).content)
+    found = verify_pack(pack)
+    assert found.complaints == ()
+    assert 2 <= found.events < events[0]["number"]
+
+
+async def test_streams_are_made_listed_and_removed(client: httpx.AsyncClient) -> None:
+    made = await client.post("/api/v1/audit/streams", json={"name": "hook", "url": "https://hooks.example/x"})
+    assert made.status_code == 201, made.text
+    secret = made.json()["secret"]
+    assert len(secret) > 30
+    listed = await client.get("/api/v1/audit/streams")
+    assert [one["name"] for one in listed.json()] == ["hook"]
+    assert secret not in listed.text
+    assert (await client.delete("/api/v1/audit/streams/hook")).status_code == 204
+    assert (await client.get("/api/v1/audit/streams")).json() == []

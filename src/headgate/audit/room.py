@@ -12,8 +12,10 @@ from headgate.audit.downloads import DownloadCounts
 from headgate.audit.masking import Kind, Masking
 from headgate.audit.requests import AccessReader
 from headgate.audit.signing import Signer
+from headgate.audit.streams import PURPOSE, StreamService
 from headgate.audit.trail import AuditTrail
 from headgate.db.engine import Database
+from headgate.db.sealing import Sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class AuditRoom:
     requests: AccessReader
     trail: AuditTrail
     signer: Signer
+    streams: StreamService
 
     async def start(self) -> None:
         """Make what is missing, and begin to write."""
@@ -60,5 +63,12 @@ def open_room(
     """The services over the access log, and over the events in the database."""
     store = open_store(database, log_file)
     signer = Signer(secret)
-    log = AccessLog(store, choices.masking(secret), frozenset(choices.kinds), dropped)
-    return AuditRoom(store, log, DownloadCounts(store), AccessReader(store), AuditTrail(database, signer), signer)
+    return AuditRoom(
+        store,
+        AccessLog(store, choices.masking(secret), frozenset(choices.kinds), dropped),
+        DownloadCounts(store),
+        AccessReader(store),
+        AuditTrail(database, signer),
+        signer,
+        StreamService(database, Sealer(secret, PURPOSE)),
+    )

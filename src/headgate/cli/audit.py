@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from headgate.cli import stream
 from headgate.cli.client import connected, path_of
 from headgate.cli.output import Output, render
 from headgate.cli.saving import Format, save
 from headgate.cli.words import AsJson
 
 app = typer.Typer(no_args_is_help=True, help="Audit events and the access log: list, show, verify, export.")
+app.add_typer(stream.app, name="stream")
 
 Actor = Annotated[str | None, typer.Option("--actor", metavar="NAME", help="Who did it, by whatever token.")]
 Action = Annotated[str | None, typer.Option("--action", metavar="WORD", help="policy:set, or policy for all of them.")]
@@ -55,15 +57,52 @@ def show_event(
 
 
 @app.command("verify")
-def verify_events(as_json: AsJson = False) -> None:
+def verify_events(
+    pack: Annotated[
+        Path | None,
+        typer.Option(
+            "--pack", metavar="FILE", exists=True, dir_okay=False, help="Check this evidence pack, without a server."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check that no event was changed, removed or put in by hand. Ends with 1 when one was."""
+    if pack is not None:
+        _verify_pack(pack, as_json=as_json)
+        return
     with Output(as_json=as_json) as out, connected() as server:
         proof = server.get("audit/verify")
         said = f"{proof['checked']} events, from {proof['first']} to {proof['last']}; the last hash is {proof['head']}."
+        key = f"This server signs with {proof['public_key']}."
         verdict = "The chain is whole" if proof["is_whole"] else "The chain is broken"
-        out.show(proof, [f"{verdict}: {said}", *(f"- {one}" for one in proof["complaints"])])
+        out.show(proof, [f"{verdict}: {said}", key, *(f"- {one}" for one in proof["complaints"])])
     if not proof["is_whole"]:
         raise typer.Exit(1)
+
+
+def _verify_pack(path: Path, *, as_json: bool) -> None:
+    from headgate.reports.evidence import verify_pack
+
+    with Output(as_json=as_json) as out:
+        found = verify_pack(path)
+        document = {"events": found.events, "public_key": found.public_key, "complaints": list(found.complaints)}
+        said = "The pack is whole" if not found.complaints else "The pack is not what was signed"
+        lines = [f"{said}: {found.events} events, signed by {found.public_key}."]
+        out.show(document, [*lines, *(f"- {one}" for one in found.complaints)])
+    if found.complaints:
+        raise typer.Exit(1)
+
+
+@app.command("evidence")
+def fetch_evidence(
+    output: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="The zip to write.")],
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Write an evidence pack: events, downloads, and the proof of the chain, signed."""
+    with Output(as_json=False) as out, connected() as server:
+        save(server, "audit/evidence", {"since": moment(since), "until": moment(until)}, output)
+        out.show({}, [f"Wrote {output}. Check it anywhere with `headgate audit verify --pack {output}`."])
 
 
 @app.command("export")

@@ -61,10 +61,12 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     looking = asyncio.create_task(around.look())
     carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     recording = asyncio.create_task(parts.records.look())
+    forwarding = asyncio.create_task(parts.records.forward())
     await stop.wait()
-    for task in (carrying, looking, recording):
+    besides = (carrying, looking, recording, forwarding)
+    for task in besides:
         task.cancel()
-    await asyncio.gather(carrying, looking, recording, return_exceptions=True)
+    await asyncio.gather(*besides, return_exceptions=True)
     DBOS.destroy()
     await closing()
     await executors.let_go()

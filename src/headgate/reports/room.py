@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from headgate.advisories.book import AdvisoryBook
-from headgate.audit.access_store import AccessStore
+from headgate.audit.room import AuditRoom
 from headgate.channels.maps import Maps
 from headgate.db.engine import Database
 from headgate.reports.affected import BlastRadius
 from headgate.reports.downloads import DownloadReports
+from headgate.reports.evidence import EvidencePacks
 from headgate.reports.inventory import Inventory
 
 
@@ -18,9 +19,15 @@ class ReportRoom:
     downloads: DownloadReports
     inventory: Inventory
     blast: BlastRadius
+    evidence: EvidencePacks
 
 
-def open_room(database: Database, store: AccessStore, maps: Maps, book: AdvisoryBook) -> ReportRoom:
+def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
     """The services over these databases."""
-    downloads = DownloadReports(store)
-    return ReportRoom(downloads, Inventory(database, maps, downloads), BlastRadius(database, store, maps, book))
+    downloads = DownloadReports(audit.store)
+    return ReportRoom(
+        downloads,
+        Inventory(database, maps, downloads),
+        BlastRadius(database, audit.store, maps, book),
+        EvidencePacks(audit.trail, downloads, audit.signer),
+    )

@@ -56,6 +56,7 @@ class ProofAnswer(BaseModel):
     last: int
     head: str
     complaints: list[str]
+    public_key: str = Field(description="What this server signs checkpoints and evidence packs with: ed25519.")
     checkpoint: CheckpointAnswer | None
 
 
@@ -131,6 +132,7 @@ async def verify_events(_caller: AuditReader, services: Services) -> ProofAnswer
         last=proof.last,
         head=proof.head,
         complaints=list(proof.complaints[:100]),
+        public_key=services.audit.signer.public_key,
         checkpoint=checkpoint,
     )
 
