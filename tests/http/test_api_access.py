@@ -161,7 +161,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /reports/storage", 200, None),
     ("GET /audit/streams", 200, None),
     ("POST /audit/streams", 201, {"name": "siem", "url": "syslog+udp://127.0.0.1"}),
-    ("DELETE /audit/streams/none", 404, None),
+    ("DELETE /audit/streams/gone", 404, None),
     ("GET /audit/evidence", 200, None),
     ("GET /incidents", 200, None),
     ("POST /incidents", 201, {"target": "demo", "reason": "evil"}),
@@ -236,6 +236,8 @@ def generic(route: str) -> str:
         .replace("policies/everywhere", "policies/{name}")
         .replace("exemptions/1", "exemptions/{id}")
         .replace("incidents/1", "incidents/{id}")
+        .replace("events/1", "events/{number}")
+        .replace("streams/gone", "streams/{name}")
         .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
