@@ -40,7 +40,7 @@ from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService, follow_promotion
 from headgate.approvals.rules import RulesService
-from headgate.audit.room import AuditRoom, open_store
+from headgate.audit.room import AuditRoom
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
@@ -81,6 +81,8 @@ from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
+from headgate.reports.room import open_room as open_reports
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
@@ -240,6 +242,7 @@ class Services:
     exposure: Exposure
     search: SearchService
     audit: AuditRoom
+    reports: ReportRoom
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -289,7 +292,7 @@ def build_services(place: Place) -> Services:
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(**settings.upload.model_dump())
+    audit = open_audit(database, place.folder.access_log, secret, settings.access_log, UNLOGGED.inc)
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
@@ -318,7 +321,7 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits, root),
+        uploads=Uploads(store, hosted, ArchiveLimits(**settings.upload.model_dump()), root),
         routes=routes,
         flights=flights,
         locator=locator,
@@ -341,13 +344,8 @@ def build_services(place: Place) -> Services:
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
         search=SearchService(database, maps, shards, advisories.book),
-        audit=open_audit(
-            database,
-            open_store(database, place.folder.access_log),
-            settings.access_log.masking(secret),
-            frozenset(settings.access_log.kinds),
-            UNLOGGED.inc,
-        ),
+        audit=audit,
+        reports=open_reports(database, audit, maps, advisories.book),
     )
 
 

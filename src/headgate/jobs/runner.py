@@ -64,10 +64,12 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     recording = asyncio.create_task(parts.records.look())
     carding = asyncio.create_task(parts.cards.look())
+    forwarding = asyncio.create_task(parts.records.forward())
     await stop.wait()
-    for task in (carrying, looking, recording, carding):
+    besides = (carrying, looking, recording, forwarding, carding)
+    for task in besides:
         task.cancel()
-    await asyncio.gather(carrying, looking, recording, carding, return_exceptions=True)
+    await asyncio.gather(*besides, return_exceptions=True)
     DBOS.destroy()
     await closing()
     await executors.let_go()
