@@ -1,4 +1,4 @@
-"""One Chromium for all tests here, and one live server per module."""
+"""One Chromium and one live server for all tests of a module."""
 
 import os
 import shutil
@@ -14,7 +14,8 @@ from tests.browser.watching import Visit
 from tests.live import LiveServer
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, its event loop is in the way of every test that needs one of its own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's browser."""
     path = shutil.which("chromium")
