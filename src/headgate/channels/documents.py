@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 import zstandard
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from headgate.channels.catalog import TOPIC, get_channel
@@ -15,6 +16,8 @@ from headgate.channels.maps import read_map
 from headgate.channels.model import Channel, ChannelKind, Document
 from headgate.channels.passing import open_signer
 from headgate.channels.shards import read_shards
+from headgate.channels.signers import OwnSigner
+from headgate.channels.signing import SigningService
 from headgate.channels.sources import read_offers
 from headgate.conda.channeldata import render_channeldata, summarise
 from headgate.conda.current import current_repodata
@@ -67,9 +70,10 @@ def _compressor(name: str) -> Compressor:
 class Renderer:
     """Renders documents; runs in the jobs process, so that no door ever holds a large index in memory."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, signing: SigningService | None = None) -> None:
         self._database = database
         self._store = store
+        self._signing = signing
 
     async def render(self, channel_name: str, subdir: str, name: str) -> Document:
         """Render the document at its newest revision, unless that is there already.
@@ -82,7 +86,7 @@ class Renderer:
         found = channel.documents.get((subdir, name))
         if found is not None and found.revision >= revision:
             return found
-        source = _Source(asyncio.get_running_loop(), self._database, channel)
+        source = _Source(asyncio.get_running_loop(), self._database, channel, self._signing)
         before = await self._read_layout(channel, subdir, found) if name == EAGER and found is not None else None
         layout: bytes | None = None
 
@@ -191,7 +195,14 @@ def _revision_of(channel: Channel, subdir: str) -> int:
 class _Source:
     """Shards of a channel for a thread that renders: iterators over queries that run on the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, database: Database, channel: Channel) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        database: Database,
+        channel: Channel,
+        signing: SigningService | None,
+    ) -> None:
+        self._signing = signing
         self._loop = loop
         self._database = database
         self._channel = channel
@@ -208,7 +219,10 @@ class _Source:
 
     def signer(self, subdir: str) -> Signer | None:
         """What adds signatures to the subdir's records; None in most channels."""
-        return open_signer(self._wait, self._database, self._channel, subdir)
+        if not self._channel.settings.is_signing or self._signing is None:
+            return open_signer(self._wait, self._database, self._channel, subdir)
+        key = self._wait(self._read_key(self._signing))
+        return None if key is None else OwnSigner(self._wait, self._database, key, self.names(subdir))
 
     def unpatched(self, subdir: str) -> Iterator[Shard]:
         """What the sources say, merged, before this channel's own patches; only files that are published at all.
@@ -276,6 +290,10 @@ class _Source:
             found = await connection.execute(select(columns.info).where(columns.id == self._channel.subdirs[subdir].id))
             info: dict[str, Any] = found.scalar_one()
         return info
+
+    async def _read_key(self, signing: SigningService) -> Ed25519PrivateKey | None:
+        async with self._database.read() as connection:
+            return await signing.signer(connection)
 
     async def _is_gated(self, subdir: str) -> bool:
         columns = tables.subdir.c
