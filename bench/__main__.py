@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import advisories, cold, files, policy, promotions, requests, start, sync, upload
+from bench import advisories, cold, files, pages, policy, promotions, requests, start, sync, upload
 from bench.report import render, table
 from bench.scale import Absent
 from bench.timing import Bench, Figure
@@ -23,6 +23,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "upload": upload.run,
     "advisories": advisories.run,
     "policy": policy.run,
+    "pages": pages.run,
     "promotions": promotions.run,
 }
 PAGE = ROOT / "docs" / "dev" / "benchmark-results.md"

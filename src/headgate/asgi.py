@@ -47,7 +47,7 @@ class Application:
         self._services = services
         self._api = build_api(services)
         self._conda = build_conda_door(services)
-        self._web = WebDoor(services, FileSheets(services.core.database, services.core.store))
+        self._web = WebDoor(services, FileSheets(services.core.database, services.core.store), self._api.openapi)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI entry."""

@@ -19,7 +19,7 @@ def test_pages_are_good_for_everybody(visit: Opens) -> None:
         window.go(path)
         window.assert_good()
     window.sign_in()
-    for path in ("/", "/account", "/device", "/search?q=admin"):
+    for path in ("/", "/account", "/device", "/search?q=admin", "/docs"):
         window.go(path)
         window.assert_good()
 
@@ -65,8 +65,8 @@ def test_first_tab_skips_the_navigation(visit: Opens) -> None:
 
 def test_rows_are_walked_with_j_and_k(visit: Opens, live: LiveServer) -> None:
     for name in ("rows-a", "rows-b"):
-        assert live.run("channel", "create", name, "--kind", "hosted").returncode == 0
-    page = visit().go("/search?q=rows-")
+        assert live.run("channel", "create", name, "--kind", "hosted", "--privacy", "public").returncode == 0
+    page = visit(None).go("/")
     for key, here in (("j", "rows-a"), ("j", "rows-b"), ("k", "rows-a")):
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.textContent") == here

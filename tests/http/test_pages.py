@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from headgate.bootstrap import Services
 from headgate.channels.search_cards import CardWriter
+from headgate.channels.sources import source_subdir_id
+from headgate.db import tables
 from headgate.db.engine import Database
 from tests.browser.watching import assert_valid
 from tests.http.browsing import Browser, browsing, said
@@ -133,3 +136,40 @@ async def test_toast_that_we_did_not_write_is_not_said(ada: Browser) -> None:
     body = "eyJ0ZXh0IjoiQ2xpY2sgbWUiLCJ1bmRvIjp7InBhdGgiOiIvYSIsImZpZWxkcyI6e319fQ=="
     ada.client.cookies.set("headgate-said", f"{body}.{'0' * 64}", domain="headgate.test")
     assert "Click me" not in (await ada.get("/account")).text
+
+
+async def test_home_shows_what_broke_to_whoever_can_mend_it_and_to_nobody_else(
+    ada: Browser, nobody: Browser, services: Services, mirror: str
+) -> None:
+    async with services.core.database.write() as connection:
+        source = services.catalog.get(mirror).sources[0].id
+        number = await source_subdir_id(connection, source, "noarch")
+        failure = "The upstream <b>says</b> 500."
+        await connection.execute(
+            update(tables.source_subdir).where(tables.source_subdir.c.id == number).values(failure=failure)
+        )
+    text = (await ada.get("/")).text
+    assert "outer/world/noarch cannot follow main" in text
+    assert "&lt;b&gt;says" in text
+    async with browsing(services) as bob:
+        await bob.sign_in("bob", PASSWORD)
+        for browser in (bob, nobody):
+            shown = (await browser.get("/")).text
+            assert "outer/world" not in shown
+
+
+async def test_home_tells_of_tokens_that_end_soon(ada: Browser, services: Services) -> None:
+    await services.core.access.create_token("test", "ada", "ending", lifetime=timedelta(days=3))
+    await services.core.access.create_token("test", "ada", "lasting", lifetime=timedelta(days=60))
+    text = (await ada.get("/")).text
+    assert "Token ending of ada ends" in text
+    assert "Token lasting" not in text
+
+
+async def test_api_is_described_by_this_server_itself(ada: Browser) -> None:
+    shown = await ada.get("/docs")
+    assert_valid(shown.text)
+    assert "/api/v1/search" in shown.text
+    narrowed = (await ada.get("/docs?q=delete+sessions")).text
+    assert 0 < narrowed.count('class="operation"') < shown.text.count('class="operation"')
+    assert "/api/v1/search" not in narrowed

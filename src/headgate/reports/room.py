@@ -7,6 +7,7 @@ from headgate.audit.room import AuditRoom
 from headgate.channels.maps import Maps
 from headgate.db.engine import Database
 from headgate.reports.affected import BlastRadius
+from headgate.reports.attention import Attention
 from headgate.reports.downloads import DownloadReports
 from headgate.reports.evidence import EvidencePacks
 from headgate.reports.inventory import Inventory
@@ -20,6 +21,7 @@ class ReportRoom:
     inventory: Inventory
     blast: BlastRadius
     evidence: EvidencePacks
+    attention: Attention
 
 
 def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
@@ -30,4 +32,5 @@ def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBo
         Inventory(database, maps, downloads),
         BlastRadius(database, audit.store, maps, book),
         EvidencePacks(audit.trail, downloads, audit.signer),
+        Attention(database),
     )

@@ -1,6 +1,7 @@
 """Which page is where: each module has its routes, and stands here in one line."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -10,7 +11,7 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from headgate.channels.file_sheets import FileSheets
-from headgate.doors.web import account, device, files, home, oidc, packages, password, search, sign_in
+from headgate.doors.web import account, api_docs, device, files, home, oidc, packages, password, search, sign_in
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -25,6 +26,7 @@ _ROUTES: Final = [
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,
+    *api_docs.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
 ]
@@ -34,10 +36,15 @@ _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 class WebDoor:
     """Answers with pages, also when something goes wrong."""
 
-    def __init__(self, services: WebServices, files: FileSheets) -> None:
+    def __init__(self, services: WebServices, files: FileSheets, describe: Callable[[], dict[str, Any]]) -> None:
         self.services = services
         self.files = files
+        self.describe = describe
         self._router = Router(_ROUTES, redirect_slashes=False)
+
+    def has_place(self, path: str) -> bool:
+        """Whether there are pages where the path begins."""
+        return path.split("/")[1] in _PLACES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""

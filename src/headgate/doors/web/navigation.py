@@ -28,6 +28,10 @@ def _everyone(_viewer: "Viewer") -> bool:
     return True
 
 
+def _members(viewer: "Viewer") -> bool:
+    return viewer.visitor is not None
+
+
 def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
     """Those with one of the permissions, on the server or at some channel."""
     return lambda viewer: any(viewer.may_somewhere(permission) for permission in permissions)
@@ -36,6 +40,7 @@ def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
 ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
+    Entry("API", "/docs", "book", _members),
 )
 
 

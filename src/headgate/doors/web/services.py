@@ -8,7 +8,9 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.approvals.requests import RequestService
 from headgate.audit.room import AuditRoom
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.policies import Policies
 from headgate.channels.search import SearchService
@@ -17,6 +19,7 @@ from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -34,6 +37,10 @@ class WebCore(Protocol):
     @property
     def access(self) -> AccessService:
         """Tokens."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """Certificates that mirrors trust."""
 
     @property
     def sessions(self) -> SessionService:
@@ -90,6 +97,14 @@ class WebServices(Protocol):
     @property
     def audit(self) -> AuditRoom:
         """What happened."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """What reports say."""
+
+    @property
+    def requests(self) -> RequestService:
+        """What people ask for."""
 
     @property
     def jobs(self) -> JobService:

@@ -18,6 +18,7 @@ from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel
 from headgate.doors.pages import PAGE_HEADERS, render_page
+from headgate.doors.places import channel_path
 from headgate.doors.sessions import Visitor
 from headgate.doors.web.navigation import entries_for
 from headgate.doors.web.services import WebServices
@@ -54,6 +55,15 @@ class Viewer:
     def url(self, path: str = "") -> str:
         """A path of ours as the outside names it."""
         return own_url(self.request, path)
+
+    def link(self, path: str | None) -> str | None:
+        """The path, where this server has pages there."""
+        has_place: bool = path is not None and self.request.app.has_place(path)
+        return path if has_place else None
+
+    def channel_link(self, channel: str) -> str:
+        """The page of a channel; else what a browser sees where clients ask."""
+        return self.link(channel_path(channel)) or f"/conda/{channel}/"
 
     @property
     def is_partial(self) -> bool:
