@@ -38,6 +38,14 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /channels/team/patches?filename=our-patches-1.0-0.conda", 422, b""),
     ("POST /channels/team/patches/noarch/preview", 200, {"remove": []}),
     ("POST /channels/team/patches/3/undo", 404, {}),
+    ("GET /channels/team/packages", 200, None),
+    ("GET /channels/team/packages/demo", 200, None),
+    ("POST /channels/team/packages/demo/deprecations", 201, {"spec": "demo <2", "reason": "Use demo 2."}),
+    ("DELETE /channels/team/packages/demo/deprecations?spec=demo", 404, None),
+    ("PUT /channels/team/packages/demo/owners/user/bob", 200, {"may_publish": True}),
+    ("DELETE /channels/team/packages/demo/owners/user/bob", 404, None),
+    ("POST /channels/team/batches/preview", 200, {"action": "yank", "wants": ["demo"]}),
+    ("POST /channels/team/batches", 200, {"action": "yank", "wants": ["demo"], "comment": "It crashes."}),
     ("POST /channels/team/freeze", 200, {"comment": "the release"}),
     ("POST /channels/team/unfreeze", 409, {}),
     ("GET /channels/team/waiting", 200, None),
@@ -169,6 +177,9 @@ OTHERS = {
     "DELETE /me/sessions/{id}",
     "GET /me",
     "GET /me/sessions",
+    "DELETE /pipelines/{name}",
+    "GET /pipelines",
+    "GET /pipelines/{name}",
     "GET /promotions",
     "GET /promotions/{id}",
     "GET /tokens",
@@ -176,6 +187,8 @@ OTHERS = {
     "POST /channels/{channel}/artifacts",
     "POST /login/device",
     "POST /login/device/token",
+    "PATCH /pipelines/{name}",
+    "POST /pipelines",
     "POST /promotions",
     "POST /promotions/preview",
     "POST /promotions/{id}/undo",
@@ -191,6 +204,7 @@ OTHERS = {
     "POST /requests/{id}/submit",
     "POST /requests/{id}/withdraw",
     "POST /tokens",
+    "PUT /channels/{channel}/packages/{package}/note",
 }
 
 
@@ -201,10 +215,13 @@ def generic(route: str) -> str:
         .replace("old-builds", "{name}")
         .replace("policies/everywhere", "policies/{name}")
         .replace("exemptions/1", "exemptions/{id}")
+        .replace("incidents/1", "incidents/{id}")
         .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")
         .replace("patches/noarch", "patches/{subdir}")
+        .replace("packages/demo", "packages/{package}")
+        .replace("owners/user/bob", "owners/{kind}/{principal}")
         .replace("patches/3", "patches/{id}")
         .replace("mirrors/main", "mirrors/{name}")
         .replace("ada/viewer", "{user}/{name}")

@@ -47,12 +47,15 @@ CHANGES: dict[str, tuple[str, object]] = {
     "POST /requests/{id}/submit": ("POST /requests/{draft}/submit", {}),
     "POST /requests/{id}/withdraw": ("POST /requests/{draft}/withdraw", {}),
     "POST /tokens": ("POST /tokens", {"name": "new"}),
+    "POST /pipelines": ("POST /pipelines", {"name": "new", "stages": ["outer/world", "team"]}),
+    "PUT /channels/{channel}/packages/{package}/note": ("PUT /channels/team/packages/demo/note", {"text": "ask us"}),
 }
 # These only look, though they are POSTs.
 LOOKS = {
     "POST /api/osv/v1/query",
     "POST /api/osv/v1/querybatch",
     "POST /channels/{channel}/mirrors/{name}/filters/dry-run",
+    "POST /channels/{channel}/batches/preview",
     "POST /channels/{channel}/mirrors/{name}/test",
     "POST /channels/{channel}/patches/{subdir}/preview",
     "POST /channels/{channel}/rollback/preview",
@@ -75,12 +78,15 @@ BY_JOB = {
 OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens"}
 # Whoever has no credentials yet begins here; and what only a worker can have made ready. See the tests of both.
 ELSEWHERE = {
+    "DELETE /pipelines/{name}",
+    "PATCH /pipelines/{name}",
     "POST /oidc-providers/{name}/test",
     "POST /login/device",
     "POST /login/device/token",
     "DELETE /channels/{channel}/exports/{job_id}",
 }
-UPLOAD = "POST /channels/{channel}/artifacts"
+# A token that may only add may do these.
+ADDING = {"POST /channels/{channel}/artifacts", "PUT /channels/{channel}/packages/{package}/note"}
 # What is written for the machine's sake, or on the way to a refusal.
 UNWATCHED = {"epoch", "idempotency", "blob", "audit_event"}
 
@@ -96,6 +102,8 @@ async def prepared(callers: Callers, services: Services, route: str) -> tuple[st
     if route.endswith(("retry", "resume")):
         await services.jobs.stop("test", job)
     number = await promoted(callers, services) if "promotions" in route else 0
+    if route.endswith("lift"):
+        await callers.admin.post("/incidents", json={"target": "demo", "reason": "evil"})
     if "oidc-providers" in route:
         await services.oidc.providers.add(
             "test", OidcProvider("sso", "https://sso.example", "headgate", None, OidcSettings())
@@ -214,7 +222,7 @@ def refused_at(callers: Callers, route: str) -> list[tuple[httpx.AsyncClient, in
     # Of a promotion or request that one may not see, nobody learns that it is there.
     is_unseen = "/requests/{id}" in route or (route.endswith("{id}/undo") and "promotions" in route)
     unseen = 404 if is_unseen else 403
-    refused += [] if route == UPLOAD else [(callers.adder, unseen)]
+    refused += [] if route in ADDING else [(callers.adder, unseen)]
     return refused + ([] if route in OWN else [(callers.member, unseen)])
 
 

@@ -72,35 +72,13 @@ class GrantService:
         """
         _check_scope(scope)
         async with self._database.write() as connection:
-            if role not in await read_roles(connection):
-                raise NotFound("role-unknown", f"There is no role {role}.")
-            values = await _owner(connection, kind, principal) | {
-                "role": role,
-                "channel": scope.channel,
-                "package": scope.package,
-                "is_deny": is_deny,
-                "created_at": clock.now(),
-                "created_by": actor,
-            }
-            made = await connection.execute(tables.grant.insert().values(values).returning(tables.grant.c.id))
-            number: int = made.scalar_one()
-            detail: dict[str, Any] = {
-                "principal": f"{kind} {principal}",
-                "role": role,
-                "scope": str(scope),
-                "is_deny": is_deny,
-            }
-            await record(connection, Action.GRANT_ADD, actor, subject=str(number), **detail)
-            await advance_epoch(connection, "access")
-        return number
+            return await give(connection, actor, kind, principal, role, scope, is_deny=is_deny)
 
     async def remove_grant(self, actor: str, number: int) -> None:
         """Take a grant back. Raises NotFound `grant-unknown`."""
         async with self._database.write() as connection:
-            found = await _get_grant(connection, number)
-            await connection.execute(delete(tables.grant).where(tables.grant.c.id == number))
-            await record(connection, Action.GRANT_REMOVE, actor, subject=str(number), grant=str(found))
-            await advance_epoch(connection, "access")
+            await _get_grant(connection, number)
+            await take_back(connection, actor, number)
 
     async def list_grants(self) -> Sequence[Grant]:
         """Every grant, in the order they were given."""
@@ -111,6 +89,55 @@ class GrantService:
         """One grant. Raises NotFound `grant-unknown`."""
         async with self._database.read() as connection:
             return await _get_grant(connection, number)
+
+
+async def give(
+    connection: AsyncConnection,
+    actor: str,
+    kind: PrincipalKind,
+    principal: str,
+    role: str,
+    scope: Scope,
+    *,
+    is_deny: bool = False,
+) -> int:
+    """Give a role, or withhold it, in the open transaction; the grant's id. Raises as `GrantService.add_grant` does."""
+    _check_scope(scope)
+    if role not in await read_roles(connection):
+        raise NotFound("role-unknown", f"There is no role {role}.")
+    values = await _owner(connection, kind, principal) | {
+        "role": role,
+        "channel": scope.channel,
+        "package": scope.package,
+        "is_deny": is_deny,
+        "created_at": clock.now(),
+        "created_by": actor,
+    }
+    made = await connection.execute(tables.grant.insert().values(values).returning(tables.grant.c.id))
+    number: int = made.scalar_one()
+    detail: dict[str, Any] = {
+        "principal": f"{kind} {principal}",
+        "role": role,
+        "scope": str(scope),
+        "is_deny": is_deny,
+    }
+    await record(connection, Action.GRANT_ADD, actor, subject=str(number), **detail)
+    await advance_epoch(connection, "access")
+    return number
+
+
+async def take_back(connection: AsyncConnection, actor: str, number: int) -> None:
+    """Take a grant back in the open transaction; one that is gone already is as good."""
+    found = next((one for one in await read_grants(connection) if one.id == number), None)
+    if found is not None:
+        await connection.execute(delete(tables.grant).where(tables.grant.c.id == number))
+        await record(connection, Action.GRANT_REMOVE, actor, subject=str(number), grant=str(found))
+        await advance_epoch(connection, "access")
+
+
+async def require_principal(connection: AsyncConnection, kind: PrincipalKind, principal: str) -> None:
+    """Raises NotFound `user-unknown` or `group-unknown`."""
+    await _owner(connection, kind, principal)
 
 
 async def remove_grants_of(connection: AsyncConnection, actor: str, channel: str) -> int:

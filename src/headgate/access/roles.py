@@ -35,6 +35,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
         }
     ),
     "downloader": frozenset(_READING),
+    "package-owner": frozenset({*_READING, Permission.ARTIFACT_DELETE, Permission.ARTIFACT_UPLOAD}),
     "auditor": frozenset(
         {
             Permission.ACCESS_READ,

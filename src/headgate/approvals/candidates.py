@@ -59,6 +59,13 @@ class Reader:
         bodies = await self._shards.find_many(list(wanted.values()))
         return await asyncio.to_thread(_decoded, wanted, bodies)
 
+    async def differing(self, one: Channel, other: Channel, subdir: str) -> set[str]:
+        """The package names of `one` that `other` does not publish just so."""
+        mine, state = one.subdirs.get(subdir), other.subdirs.get(subdir)
+        digests = {} if mine is None else (await self._maps.get(mine)).digests
+        known = {} if state is None else (await self._maps.get(state)).digests
+        return {name for name, digest in digests.items() if known.get(name) != digest}
+
     async def names(self, channel: Channel, subdir: str) -> Collection[str]:
         """Every package name that the subdir publishes."""
         state = channel.subdirs.get(subdir)

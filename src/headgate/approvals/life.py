@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from headgate.approvals.batches import BatchService
+from headgate.approvals.pipelines import PipelineService
 from headgate.channels.freezing import FreezeService
+from headgate.channels.packages import PackageService
 from headgate.channels.patching import PatchService
 from headgate.db.engine import Database
 from headgate.intake.rollback import RollbackService
@@ -16,6 +19,9 @@ class Life:
     freezing: FreezeService
     patches: PatchService
     rollbacks: RollbackService
+    batches: BatchService
+    packages: PackageService
+    pipelines: PipelineService
 
 
 def open_life(database: Database, store: BlobStore) -> Life:
@@ -24,4 +30,7 @@ def open_life(database: Database, store: BlobStore) -> Life:
         freezing=FreezeService(database),
         patches=PatchService(database),
         rollbacks=RollbackService(database, store),
+        batches=BatchService(database, store),
+        packages=PackageService(database),
+        pipelines=PipelineService(database),
     )

@@ -72,7 +72,7 @@ class Planner:
 
     def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
-        self._reader = reader
+        self.reader = reader
         self._judge = Judge(database)
 
     async def plan(self, wish: Wish) -> Plan:
@@ -121,8 +121,8 @@ class Planner:
     async def _everything(self, channel: Channel) -> dict[tuple[str, str], Record]:
         found: dict[tuple[str, str], Record] = {}
         for subdir in channel.subdirs:
-            for some in chunks(sorted(await self._reader.names(channel, subdir)), _SCAN):
-                for shard in (await self._reader.read(channel, subdir, some)).values():
+            for some in chunks(sorted(await self.reader.names(channel, subdir)), _SCAN):
+                for shard in (await self.reader.read(channel, subdir, some)).values():
                     found |= {(subdir, filename): record for filename, record in shard.records()}
         return found
 
@@ -153,9 +153,9 @@ class Planner:
 
     async def _sides(self, draft: _Draft, platform: Subdir, alone: set[str], names: set[str]) -> _Sides:
         channels = (draft.wish.target, draft.wish.source)
-        target, source = await self._reader.reachable(channels, platform, names)
+        target, source = await self.reader.reachable(channels, platform, names)
         if alone - names:
-            more = await self._reader.of_names(channels, platform, alone - names)
+            more = await self.reader.of_names(channels, platform, alone - names)
             target, source = target.with_more(more[0]), source.with_more(more[1])
         await self._judge.judge(draft.wish.target, source.shards, draft.judgements)
         passing = Candidates(
@@ -181,9 +181,9 @@ class Planner:
         found: list[Want] = []
         wanted = {bytes.fromhex(want.sha256): want for want in wants if want.sha256 is not None}
         for subdir in dict.fromkeys((platform, NOARCH)) if wanted else ():
-            names = sorted(await self._reader.names(channel, subdir))
+            names = sorted(await self.reader.names(channel, subdir))
             for some in chunks(names, _SCAN):
-                for shard in (await self._reader.read(channel, subdir, some)).values():
+                for shard in (await self.reader.read(channel, subdir, some)).values():
                     for filename, record in shard.records():
                         want = wanted.get(record.get("sha256", b""))
                         if want is not None:
@@ -220,7 +220,7 @@ class Planner:
         """The next version after those withheld that the source publishes, else the newest it does."""
         passing: list[Record] = []
         for subdir in source.subdirs:
-            for shard in (await self._reader.read(source, subdir, [want.name])).values():
+            for shard in (await self.reader.read(source, subdir, [want.name])).values():
                 passing += [record for _, record in shard.records()]
         versions = [filename.rsplit("-", 2)[1] for filename in withheld]
         newest = max(({"version": one} for one in versions), key=age_key)

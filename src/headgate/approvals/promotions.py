@@ -15,6 +15,7 @@ from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.approvals.judging import UNASKED, Opinion, judge_in
+from headgate.approvals.pipelines import require_step
 from headgate.approvals.plans import Item, ItemState, Plan
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import get_channel
@@ -95,6 +96,7 @@ async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) 
     wish = plan.wish
     if not plan.new:
         raise Conflict("promotion-empty", f"Channel {wish.target.name} has all of it already.")
+    await require_step(connection, wish.source.name, wish.target.name)
     values = {
         "source": wish.source.name,
         "target": wish.target.name,
@@ -132,7 +134,8 @@ class PromotionService:
         """Write the plan down as decided; its id.
 
         `digest` is that of the plan which the person saw. Raises Conflict `promotion-outdated` when the facts are others
-        now, `promotion-hindered` with a reason for each file that cannot pass, `promotion-empty` when nothing is new.
+        now, `promotion-hindered` with a reason for each file that cannot pass, `promotion-empty` when nothing is new, `stage-skipped` when a
+        pipeline forbids that way.
         """
         if digest is not None and digest != plan.digest:
             raise Conflict(

@@ -1,11 +1,13 @@
-"""What a channel's users are told of: changes that policies made to the index, of the last days (conda's notices.json)."""
+"""What a channel's users are told of, as conda's notices.json: what is deprecated, and what policies changed lately."""
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 
 from headgate.channels.model import Channel
+from headgate.channels.packages import Deprecation, read_deprecations
 from headgate.channels.revising import CAUSE
 from headgate.db import tables
 from headgate.db.engine import Database
@@ -16,7 +18,7 @@ _MOST = 5
 
 
 async def read_notices(database: Database, channel: Channel) -> list[dict[str, Any]]:
-    """The newest notices of a channel, as conda reads them."""
+    """The newest notices of a channel, as conda reads them (CEP 6): deprecations, then changes."""
     columns = tables.revision.c
     statement = (
         select(tables.revision, tables.subdir.c.name)
@@ -31,7 +33,8 @@ async def read_notices(database: Database, channel: Channel) -> list[dict[str, A
     )
     async with database.read() as connection:
         rows = (await connection.execute(statement)).all()
-    return [
+        deprecated = await read_deprecations(connection, channel.id, _MOST)
+    return [_of_deprecation(channel, one) for one in deprecated] + [
         {
             "id": f"{channel.name}-{row.name}-{row.number}",
             "message": (
@@ -44,3 +47,14 @@ async def read_notices(database: Database, channel: Channel) -> list[dict[str, A
         }
         for row in rows
     ]
+
+
+def _of_deprecation(channel: Channel, one: Deprecation) -> dict[str, Any]:
+    digest = hashlib.sha256(f"{one.spec}\0{one.reason}".encode()).hexdigest()[:12]
+    return {
+        "id": f"{channel.name}-deprecated-{digest}",
+        "message": f"{channel.name}: {one.spec} is deprecated. {one.reason}",
+        "level": "warning",
+        "created_at": one.created_at.isoformat(),
+        "expires_at": (clock.now() + _AGE).isoformat(),
+    }

@@ -29,6 +29,7 @@ _NOUNS = frozenset(
     {
         "affected",
         "artifacts",
+        "batches",
         "unsatisfiable",
         "coverage",
         "exports",
@@ -38,6 +39,7 @@ _NOUNS = frozenset(
         "patches",
         "mirror",
         "mirrors",
+        "packages",
         "revisions",
         "rollback",
         "sync",
@@ -46,7 +48,7 @@ _NOUNS = frozenset(
         "why",
     }
 )
-_LONG_NOUNS = frozenset({"artifacts", "exports", "imports", "mirrors", "patches", "rollback"})
+_LONG_NOUNS = frozenset({"artifacts", "batches", "exports", "imports", "mirrors", "packages", "patches", "rollback"})
 # Kinds whose one source comes with the channel.
 _OWN_SOURCES = {ChannelKind.HOSTED: SourceKind.HOSTED, ChannelKind.BUNDLE: SourceKind.BUNDLE}
 

@@ -23,7 +23,9 @@ from headgate.cli import (
     mirror_trust,
     network,
     oidc,
+    package,
     patch,
+    pipeline,
     policy,
     promote,
     request,
@@ -78,7 +80,9 @@ app.add_typer(network.app, name="network")
 app.add_typer(mirror_trust.app, name="mirror")
 app.command("upload")(upload.upload)
 app.add_typer(artifact.app, name="artifact")
+app.add_typer(package.app, name="package")
 app.add_typer(patch.app, name="patch")
+app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")

@@ -73,7 +73,10 @@ _PromotionId = Annotated[int, typer.Argument(metavar="ID", help="The promotion's
 
 def promote(
     source: Annotated[str, typer.Option("--from", metavar="A", help="The channel to promote out of.")],
-    target: Annotated[str, typer.Option("--to", metavar="B", help="The hosted channel to promote into.")],
+    target: Annotated[
+        str | None,
+        typer.Option("--to", metavar="B", help="The hosted channel to promote into; else the next stage of A."),
+    ] = None,
     specs: Specs = None,
     file: EnvironmentFile = None,
     platforms: Annotated[
@@ -103,14 +106,16 @@ def promote(
     with Output(as_json=as_json) as out, connected() as server:
         plan = server.post("promotions/preview", wish)
         if not is_decided:
-            show_plan(plan, out, target)
+            show_plan(plan, out, plan["target"])
             return
-        made = server.post("promotions", {**wish, "digest": plan["digest"], "comment": comment})
+        made = server.post(
+            "promotions", {**wish, "target": plan["target"], "digest": plan["digest"], "comment": comment}
+        )
         done = wait_for(server, made["id"], out)
         if done["state"] != "applied":
             out.note(done["failure"] or f"Promotion {made['id']} is {done['state']}.")
             raise typer.Exit(1)
-        out.show(done, [f"Promotion {made['id']}: {plan['new']} files passed into {target}."])
+        out.show(done, [f"Promotion {made['id']}: {plan['new']} files passed into {plan['target']}."])
 
 
 @app.command("list")

@@ -46,6 +46,7 @@ FETCH_ARTIFACTS = Kind("fetch-artifacts", "FetchJobs", FETCH)
 SYNC_LDAP = Kind("sync-ldap", "LdapJobs", LDAP)
 PUBLISH_DOCUMENT = Kind("publish-document", "PublishJobs", PUBLISH)
 PROMOTE_ARTIFACTS = Kind("promote-artifacts", "PromoteJobs", PROMOTE)
+CHANGE_ARTIFACTS = Kind("change-artifacts", "BatchJobs", PROMOTE)
 EXPORT_BUNDLE = Kind("export-bundle", "AirgapJobs", AIRGAP)
 IMPORT_BUNDLE = Kind("import-bundle", "AirgapJobs", AIRGAP)
 SCAN_DROP_FOLDER = Kind("scan-drop-folder", "AirgapJobs", AIRGAP)
@@ -63,6 +64,7 @@ KINDS = {
         SYNC_LDAP,
         PUBLISH_DOCUMENT,
         PROMOTE_ARTIFACTS,
+        CHANGE_ARTIFACTS,
         EXPORT_BUNDLE,
         IMPORT_BUNDLE,
         SCAN_DROP_FOLDER,

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 from headgate.airgap.exporting import Exporter
+from headgate.approvals.batches import BatchService
 from headgate.approvals.bringing import Bringer
 from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import follow_promotion
@@ -18,6 +19,7 @@ from headgate.delivery.located import Locator
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.jobs.advisories import AdvisoryJobs
 from headgate.jobs.airgap import AirgapJobs, scan_drops
+from headgate.jobs.batch import BatchJobs
 from headgate.jobs.fetch import FetchJobs
 from headgate.jobs.gate import GateJobs
 from headgate.jobs.ldap import LdapJobs
@@ -43,6 +45,7 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     bringer = Bringer(parts.database, parts.routes, catalog, locator, parts.store, delivery)
     PromoteJobs(parts.database, PromotionService(parts.database, parts.store, [follow_promotion]), bringer)
     AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
+    BatchJobs(BatchService(parts.database, parts.store))
     PublishJobs(Renderer(parts.database, parts.store))
     GateJobs(parts.database)
     LdapJobs(parts.ldap)

@@ -62,6 +62,19 @@ class PromoteRequest(TypedDict):
     promotion: int
 
 
+class BatchRequest(TypedDict):
+    """Change files of a hosted channel together; `digest` is that of the preview that was decided on."""
+
+    actor: str
+    action: str
+    channel: str
+    wants: list[str]
+    target: str | None
+    subdirs: list[str]
+    digest: str
+    comment: str
+
+
 class ExpireRequest(TypedDict):
     """End the requests on which nobody decided in time."""
 

@@ -16,11 +16,13 @@ from typing import Any
 from dbos import DBOSClient, EnqueueOptions, WorkflowStatus
 from sqlalchemy import delete, select
 
+from headgate.approvals.batches import BatchWish
 from headgate.audit.events import Action, record
 from headgate.db import tables
 from headgate.db.engine import Database, disk_errors, insert
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.kinds import (
+    CHANGE_ARTIFACTS,
     COLLECT_GARBAGE,
     EXPIRE_REQUESTS,
     EXPORT_BUNDLE,
@@ -40,6 +42,7 @@ from headgate.jobs.kinds import (
 from headgate.jobs.progress import MAX_LINES
 from headgate.jobs.requests import (
     AdvisoriesRequest,
+    BatchRequest,
     ExpireRequest,
     ExportRequest,
     FeedRequest,
@@ -166,6 +169,20 @@ class JobService:
         """Ask for a promotion that was decided on to be carried out; its job id."""
         request = PromoteRequest(promotion=promotion)
         return await self._ask(PROMOTE_ARTIFACTS, f"promote {promotion}", actor, request)
+
+    async def change(self, actor: str, wish: BatchWish, digest: str, comment: str) -> str:
+        """Ask for files of a hosted channel to be changed together; its job id."""
+        request = BatchRequest(
+            actor=actor,
+            action=wish.action.value,
+            channel=wish.channel,
+            wants=list(wish.texts),
+            target=wish.target,
+            subdirs=[str(one) for one in wish.subdirs],
+            digest=digest,
+            comment=comment,
+        )
+        return await self._ask(CHANGE_ARTIFACTS, f"change {wish.channel} {digest}", actor, request)
 
     async def collect(self, actor: str, request: UpkeepRequest, *, job_id: str | None = None) -> str:
         """Ask for a clean-up; its job id."""

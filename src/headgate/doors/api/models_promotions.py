@@ -35,7 +35,9 @@ class WishBody(BaseModel):
         description="The text of environment.yml, pixi.toml, an explicit list, conda-lock.yml or pixi.lock.",
     )
     source: _Channel = Field(description="The channel to promote out of.")
-    target: _Channel = Field(description="The hosted channel to promote into.")
+    target: _Channel | None = Field(
+        default=None, description="The hosted channel to promote into; without it, the next stage of its pipeline."
+    )
     platforms: list[_Platform] = Field(default=[], max_length=30, description="Without any: all the source has.")
     has_closure: StrictBool = Field(default=True, description="Bring what is needed to install it as well.")
     machine: dict[_Virtual, _Version] = Field(
@@ -107,6 +109,7 @@ class ItemAnswer(BaseModel):
 class PlanAnswer(BaseModel):
     """What would pass."""
 
+    target: str = Field(description="Where it would pass into.")
     digest: str = Field(description="Send it with the decision, so that it counts only for what was seen.")
     platforms: list[str]
     items: list[ItemAnswer]
@@ -142,6 +145,7 @@ class PromotionAnswer(BaseModel):
 def shown_plan(plan: Plan, notes: Sequence[str] = ()) -> PlanAnswer:
     """The plan as the API shows it."""
     return PlanAnswer(
+        target=plan.wish.target.name,
         digest=plan.digest,
         platforms=list(plan.platforms),
         items=[shown_item(item) for item in plan.items],

@@ -79,7 +79,10 @@ async def undo_promotion(caller: SignedIn, services: Services, number: Promotion
 
 async def _plan(body: WishBody, caller: SignedIn, services: Services) -> tuple[Plan, Sequence[str]]:
     source = visit(services, caller, Permission.PROMOTION_OUT, body.source).channel
-    target = visit(services, caller, Permission.PROMOTION_INTO, body.target).channel
+    pipelines = services.core.life.pipelines
+    following = body.target or await pipelines.next_of(source.name)
+    target = visit(services, caller, Permission.PROMOTION_INTO, following).channel
+    await pipelines.require_step(source.name, target.name)
     platforms = [Subdir.parse(platform) for platform in body.platforms]
     read = await asyncio.to_thread(Given(body.wants, body.environment, platforms).read)
     source = await services.freshness.read_first(source, read.platforms)

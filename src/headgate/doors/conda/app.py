@@ -158,11 +158,12 @@ class CondaDoor:
     async def _send_notices(self, scope: Scope, send: Send, path: CondaPath) -> None:
         """conda asks without credentials and wants no error: who may not read a channel hears nothing of it."""
         channel, body = self.catalog.find(path.channel), _NO_NOTICES
-        if channel is not None and self.gatekeeper.gate_of(channel) is not None:
+        if channel is not None:
             with contextlib.suppress(BadCredentials):
                 principal = await self.sign_in.principal(scope, path.token)
                 if _decide(principal, path, channel.privacy).is_allowed:
-                    body = msgspec.json.encode({"notices": await read_notices(self.database, channel)})
+                    notices = await read_notices(self.database, channel)
+                    body = msgspec.json.encode({"notices": notices}) if notices else _NO_NOTICES
         etag = f'"{hashlib.sha256(body).hexdigest()}"'
         caching = "public, max-age=300" if body is _NO_NOTICES or channel is None else _shared(channel, "max-age=300")
         head = Head(_CONTENT_TYPES["json"], len(body), Validators(etag), caching)
