@@ -7,10 +7,14 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
 from headgate.channels.catalog import Catalog
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.freshness import Freshness
+from headgate.jobs.service import JobService
 
 
 class WebCore(Protocol):
@@ -59,3 +63,19 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Asks for jobs."""
