@@ -44,7 +44,7 @@ from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService, follow_promotion
 from headgate.approvals.rules import RulesService
-from headgate.audit.room import AuditRoom, open_store
+from headgate.audit.room import AuditRoom
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
@@ -63,6 +63,7 @@ from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
+from headgate.channels.signing import SigningService
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
@@ -75,7 +76,7 @@ from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
-from headgate.http.breakers import Breakers
+from headgate.http.limits import Limits
 from headgate.http.network import DIRECT, Network
 from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
@@ -84,6 +85,8 @@ from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
+from headgate.reports.room import open_room as open_reports
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
@@ -135,8 +138,9 @@ def open_sealer(place: Place) -> Sealer:
 def open_routes(place: Place) -> Routes:
     """The ways to the mirrors."""
     settings = place.settings
-    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
-    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
+    chosen = settings.network
+    limits = Limits(place.folder.outgoing, failures=chosen.failures_before_rest, rest_s=chosen.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ class Core:
     devices: DeviceService
     ldap: LdapService
     trust: TrustService
+    signing: SigningService
     life: Life
 
 
@@ -183,6 +188,7 @@ def build_core(place: Place) -> Core:
         devices=DeviceService(database, secret, access, place.settings.access.login_token_life),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
+        signing=SigningService(database, secret),
         life=open_life(database, store),
     )
 
@@ -275,6 +281,7 @@ class Services:
     advisories: AdvisoryRoom
     exposure: Exposure
     audit: AuditRoom
+    reports: ReportRoom
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -324,7 +331,7 @@ def build_services(place: Place) -> Services:
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(**settings.upload.model_dump())
+    audit = open_audit(database, place.folder.access_log, secret, settings.access_log, UNLOGGED.inc)
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
@@ -353,7 +360,7 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits, root),
+        uploads=Uploads(store, hosted, ArchiveLimits(**settings.upload.model_dump()), root),
         routes=routes,
         flights=flights,
         locator=locator,
@@ -375,13 +382,8 @@ def build_services(place: Place) -> Services:
         request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
-        audit=open_audit(
-            database,
-            open_store(database, place.folder.access_log),
-            settings.access_log.masking(secret),
-            frozenset(settings.access_log.kinds),
-            UNLOGGED.inc,
-        ),
+        audit=audit,
+        reports=open_reports(database, audit, maps, advisories.book),
     )
 
 

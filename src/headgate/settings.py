@@ -146,7 +146,12 @@ class NetworkSettings(_Section):
         default=(), description="Hosts, .suffixes, addresses and CIDR blocks that are reached without `proxy`."
     )
     retries: int = Field(default=2, ge=0, le=10, description="Of a request that met a failure which may pass.")
-    connections: int = Field(default=100, ge=1, le=1000, description="Requests open at once, per process.")
+    connections: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="Requests open at once, of the whole server; a mirror may have its own limit.",
+    )
     failures_before_rest: int = Field(
         default=8, ge=1, description="Requests in a row without an answer after which a host is left alone."
     )
@@ -232,6 +237,22 @@ class AccessLogSettings(_Section):
         return Masking(secret, self.addresses, self.people)
 
 
+class AuditSettings(_Section):
+    """How long it is remembered who changed what."""
+
+    keep_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long audit events are kept; 0: for good. A signed checkpoint stays.",
+    )
+
+    @property
+    def keep(self) -> timedelta | None:
+        """The same as a length of time; None: for good."""
+        return timedelta(days=self.keep_days) if self.keep_days else None
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -264,6 +285,7 @@ class Settings(BaseSettings):
     airgap: AirgapSettings = AirgapSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     access_log: AccessLogSettings = AccessLogSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

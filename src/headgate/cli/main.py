@@ -8,6 +8,7 @@ from headgate.cli import (
     access,
     advisory,
     artifact,
+    audit,
     bundle,
     ca,
     channel_life,
@@ -28,10 +29,12 @@ from headgate.cli import (
     pipeline,
     policy,
     promote,
+    report,
     request,
     role,
     serve,
     session,
+    signing,
     token,
     upload,
     user,
@@ -87,7 +90,10 @@ app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
 app.add_typer(incident.app, name="incident")
+app.add_typer(audit.app, name="audit")
+app.add_typer(report.app, name="report")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(signing.app, name="signing")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")

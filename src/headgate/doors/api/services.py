@@ -27,6 +27,7 @@ from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
+from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
@@ -35,6 +36,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -88,6 +90,10 @@ class ApiCore(Protocol):
     @property
     def ldap(self) -> LdapService:
         """Writes LDAP directories."""
+
+    @property
+    def signing(self) -> SigningService:
+        """Keeps our own signing keys."""
 
     @property
     def trust(self) -> TrustService:
@@ -156,6 +162,10 @@ class ApiServices(Protocol):
     @property
     def advisories(self) -> AdvisoryRoom:
         """Knows advisories."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def exposure(self) -> Exposure:
