@@ -43,6 +43,11 @@ class Row:
     changes: Sequence[str]
 
     @property
+    def license(self) -> str:
+        """As the record says; empty when it does not."""
+        return str(self.item.record.get("license") or "")
+
+    @property
     def weight(self) -> tuple[int, float, bool, str]:
         """What troubles most stands first."""
         worst = max((one.cvss or 0.0 for one in self.findings), default=0.0)
