@@ -41,6 +41,7 @@ ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
     Entry("API", "/docs", "book", _members),
+    Entry("Requests", "/requests", "inbox", lambda viewer: viewer.visitor is not None),
 )
 
 
