@@ -143,7 +143,7 @@ class _Staging:
         path = self.store.find(member.sha256)
         if path is not None and path.stat().st_size == member.size_bytes:
             return  # verified when it was stored
-        with self.store.writer() as writer:
+        with self.store.writer(has_md5=False) as writer:
             for piece in member.pieces():
                 writer.write(piece)
             writer.commit()
