@@ -22,7 +22,8 @@ from headgate.airgap.importing import Importer
 from headgate.airgap.keys import load_private_key, sign
 from headgate.airgap.manifest import Selection
 from headgate.airgap.reading import BundleReader
-from headgate.bootstrap import Core, open_place, opened_core, opened_exporter
+from headgate.bootstrap import Core, open_place, opened_core
+from headgate.carrying import opened_exporter
 from headgate.channels.catalog import get_channel
 from headgate.channels.model import ChannelKind
 from headgate.channels.revisions import ensure_subdir, publish
