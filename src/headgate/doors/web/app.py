@@ -10,7 +10,19 @@ from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from headgate.channels.file_sheets import FileSheets
-from headgate.doors.web import account, device, files, home, oidc, packages, password, search, sign_in
+from headgate.doors.web import (
+    account,
+    asking,
+    device,
+    files,
+    home,
+    oidc,
+    packages,
+    password,
+    requests,
+    search,
+    sign_in,
+)
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -22,6 +34,8 @@ _ROUTES: Final = [
     *search.ROUTES,
     *packages.ROUTES,
     *files.ROUTES,
+    *asking.ROUTES,
+    *requests.ROUTES,
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,
