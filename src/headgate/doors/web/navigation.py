@@ -40,8 +40,8 @@ def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
 ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
+    Entry("Requests", "/requests", "inbox", _members),
     Entry("API", "/docs", "book", _members),
-    Entry("Requests", "/requests", "inbox", lambda viewer: viewer.visitor is not None),
 )
 
 
