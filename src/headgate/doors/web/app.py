@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, home, oidc, password, search, sign_in
+from headgate.doors.web import account, advisories, audit, device, home, incidents, oidc, password, search, sign_in
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -24,6 +24,9 @@ _ROUTES: Final = [
     *oidc.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *advisories.ROUTES,
+    *incidents.ROUTES,
+    *audit.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 

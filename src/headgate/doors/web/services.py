@@ -7,10 +7,15 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.advisories.room import AdvisoryRoom
+from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.incidents import IncidentService
+from headgate.channels.policing import PolicyService
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.reports.room import ReportRoom
 
 
 class WebCore(Protocol):
@@ -19,6 +24,14 @@ class WebCore(Protocol):
     @property
     def access(self) -> AccessService:
         """Tokens."""
+
+    @property
+    def policies(self) -> PolicyService:
+        """Policies and their history."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
 
     @property
     def sessions(self) -> SessionService:
@@ -55,6 +68,18 @@ class WebServices(Protocol):
     @property
     def cookies(self) -> SessionCookies:
         """Finds who sits at a browser."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """Knows advisories."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def oidc(self) -> OidcSignIn:
