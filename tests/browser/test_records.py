@@ -1,7 +1,7 @@
 """Audit, advisories and incidents through the pages alone."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -27,7 +27,7 @@ OSV = {
 
 
 @pytest.fixture(scope="module")
-def filled(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def filled(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> LiveServer:
     """A channel whose file somebody took, and an advisory that affects it."""
     folder = tmp_path_factory.mktemp("files")
     filename, body = package("demo", "1.0")
@@ -36,14 +36,14 @@ def filled(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for words in (
         ("channel", "create", "team", "--kind", "hosted"),
         ("upload", "team", folder / filename),
-        ("advisory", "name", "set", "demo", "pkg:pypi/demo"),
+        ("advisory", "names", "set", "demo", "pkg:pypi/demo"),
         ("advisory", "import", folder / "osv.json", "--feed", "tests"),
     ):
         done = live.run(*words)
         assert done.returncode == 0, done.stdout + done.stderr
     headers = {"Authorization": f"Bearer {live.token}", "User-Agent": "pixi/0.40.0"}
     urlopen(Request(f"{live.url}/conda/team/noarch/{filename}", headers=headers)).read()
-    yield live
+    return live
 
 
 @pytest.mark.usefixtures("filled")
