@@ -50,7 +50,7 @@ def filled(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> LiveSe
 def test_events_are_filtered_shown_and_taken_away(visit: Opens) -> None:
     window = visit()
     page = window.go("/audit")
-    page.get_by_role("cell", name="channel:create team").first.wait_for()
+    page.get_by_text("channel:create").first.wait_for()
     window.assert_good()
     window.picture("audit-light")
     page.locator("[data-filter]").fill("action:advisory")

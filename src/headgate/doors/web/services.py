@@ -11,15 +11,28 @@ from headgate.advisories.room import AdvisoryRoom
 from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
 from headgate.channels.incidents import IncidentService
+from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.search import SearchService
+from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.service import JobService
 from headgate.reports.room import ReportRoom
+from headgate.storage.local import BlobStore
 
 
 class WebCore(Protocol):
     """The services that only need the data folder."""
+
+    @property
+    def database(self) -> Database:
+        """Where everything but bytes is kept."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
 
     @property
     def access(self) -> AccessService:
@@ -58,6 +71,10 @@ class WebServices(Protocol):
         """What this process remembers."""
 
     @property
+    def search(self) -> SearchService:
+        """Searches."""
+
+    @property
     def catalog(self) -> Catalog:
         """The channels."""
 
@@ -84,3 +101,19 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def policies(self) -> Policies:
+        """What policies say."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """What is known of vulnerabilities."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What happened."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Long work."""
