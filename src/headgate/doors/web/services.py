@@ -87,14 +87,6 @@ class WebServices(Protocol):
         """Finds who sits at a browser."""
 
     @property
-    def advisories(self) -> AdvisoryRoom:
-        """Knows advisories."""
-
-    @property
-    def audit(self) -> AuditRoom:
-        """What was recorded."""
-
-    @property
     def reports(self) -> ReportRoom:
         """Makes reports."""
 
