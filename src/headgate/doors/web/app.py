@@ -13,6 +13,7 @@ from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
     advisories,
+    asking,
     audit,
     device,
     files,
@@ -21,6 +22,7 @@ from headgate.doors.web import (
     oidc,
     packages,
     password,
+    requests,
     search,
     sign_in,
 )
@@ -35,6 +37,8 @@ _ROUTES: Final = [
     *search.ROUTES,
     *packages.ROUTES,
     *files.ROUTES,
+    *asking.ROUTES,
+    *requests.ROUTES,
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,

@@ -8,6 +8,8 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
 from headgate.channels.incidents import IncidentService
@@ -18,6 +20,7 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
@@ -93,6 +96,18 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
 
     @property
     def policies(self) -> Policies:
