@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from headgate.advisories.book import AdvisoryBook
 from headgate.audit.room import AuditRoom
+from headgate.channels.exposure import Exposure
 from headgate.channels.maps import Maps
 from headgate.db.engine import Database
 from headgate.reports.affected import BlastRadius
@@ -11,6 +12,7 @@ from headgate.reports.attention import Attention
 from headgate.reports.downloads import DownloadReports
 from headgate.reports.evidence import EvidencePacks
 from headgate.reports.inventory import Inventory
+from headgate.reports.overview import Overviews
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +24,19 @@ class ReportRoom:
     blast: BlastRadius
     evidence: EvidencePacks
     attention: Attention
+    exposure: Exposure
+    overviews: Overviews
 
 
 def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
     """The services over these databases."""
-    downloads = DownloadReports(audit.store)
+    downloads, exposure = DownloadReports(audit.store), Exposure(database, maps, book)
     return ReportRoom(
         downloads,
         Inventory(database, maps, downloads),
         BlastRadius(database, audit.store, maps, book),
         EvidencePacks(audit.trail, downloads, audit.signer),
         Attention(database),
+        exposure,
+        Overviews(exposure),
     )

@@ -13,11 +13,14 @@ from starlette.types import Receive, Scope, Send
 from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
+    advisories,
     api_docs,
     asking,
+    audit,
     device,
     files,
     home,
+    incidents,
     oidc,
     packages,
     password,
@@ -44,6 +47,9 @@ _ROUTES: Final = [
     *api_docs.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *advisories.ROUTES,
+    *incidents.ROUTES,
+    *audit.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 

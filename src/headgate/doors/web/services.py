@@ -13,7 +13,9 @@ from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.incidents import IncidentService
 from headgate.channels.policies import Policies
+from headgate.channels.policing import PolicyService
 from headgate.channels.search import SearchService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -43,6 +45,13 @@ class WebCore(Protocol):
     @property
     def authorities(self) -> AuthorityService:
         """Certificates that mirrors trust."""
+
+    def policies(self) -> PolicyService:
+        """Policies and their history."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
 
     @property
     def sessions(self) -> SessionService:
@@ -83,6 +92,10 @@ class WebServices(Protocol):
     @property
     def cookies(self) -> SessionCookies:
         """Finds who sits at a browser."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def oidc(self) -> OidcSignIn:
