@@ -46,11 +46,10 @@ ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
     Entry("Requests", "/requests", "inbox", _members),
-    Entry("API", "/docs", "book", _members),
-    Entry("Requests", "/requests", "inbox", lambda viewer: viewer.visitor is not None),
     Entry("Advisories", "/advisories", "advisory", _on_server(Permission.ADVISORY_READ)),
     Entry("Incidents", "/incidents", "pause", _on_server(Permission.POLICY_READ)),
     Entry("Audit", "/audit", "audit", _on_server(Permission.AUDIT_READ)),
+    Entry("API", "/docs", "book", _members),
 )
 
 

@@ -46,6 +46,7 @@ class WebCore(Protocol):
     def authorities(self) -> AuthorityService:
         """Certificates that mirrors trust."""
 
+    @property
     def policies(self) -> PolicyService:
         """Policies and their history."""
 
@@ -124,10 +125,6 @@ class WebServices(Protocol):
     @property
     def audit(self) -> AuditRoom:
         """What happened."""
-
-    @property
-    def reports(self) -> ReportRoom:
-        """What reports say."""
 
     @property
     def jobs(self) -> JobService:
