@@ -9,7 +9,24 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, home, oidc, password, search, sign_in
+from headgate.doors.web import (
+    account,
+    admin,
+    device,
+    grants,
+    groups,
+    home,
+    jobs,
+    oidc,
+    password,
+    providers,
+    roles,
+    search,
+    sign_in,
+    system,
+    tokens,
+    users,
+)
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -24,6 +41,15 @@ _ROUTES: Final = [
     *oidc.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *admin.ROUTES,
+    *users.ROUTES,
+    *groups.ROUTES,
+    *roles.ROUTES,
+    *grants.ROUTES,
+    *tokens.ROUTES,
+    *providers.ROUTES,
+    *jobs.ROUTES,
+    *system.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 

@@ -36,6 +36,12 @@ def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
 ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
+    Entry(
+        "Administration",
+        "/admin",
+        "settings",
+        _whoever_may(Permission.ACCESS_READ, Permission.TOKEN_MANAGE, Permission.JOB_MANAGE, Permission.NETWORK_MANAGE),
+    ),
 )
 
 

@@ -1,24 +1,59 @@
 """What the pages need of the house; `bootstrap.Services` has this shape."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from headgate.access.authenticate import Authenticator
 from headgate.access.devices import DeviceService
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.advisories.room import AdvisoryRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.signing import SigningService
+from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.service import JobService
+from headgate.storage.paths import DataFolder
+
+
+class WebPlace(Protocol):
+    """A data folder with its settings."""
+
+    @property
+    def folder(self) -> DataFolder:
+        """Where it is."""
+
+    @property
+    def settings(self) -> Any:
+        """As they were read at the start: `settings.Settings`, which stands above this room."""
 
 
 class WebCore(Protocol):
     """The services that only need the data folder."""
 
     @property
+    def place(self) -> WebPlace:
+        """The data folder and its settings."""
+
+    @property
+    def database(self) -> Database:
+        """Where everything but bytes is kept."""
+
+    @property
     def access(self) -> AccessService:
-        """Tokens."""
+        """Users, groups, grants and tokens."""
+
+    @property
+    def ldap(self) -> LdapService:
+        """Directories."""
+
+    @property
+    def signing(self) -> SigningService:
+        """Our own signing keys."""
 
     @property
     def sessions(self) -> SessionService:
@@ -59,3 +94,15 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def ldap_examiner(self) -> LdapExaminer:
+        """Tries directories out."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Knows jobs."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """Knows advisories."""
