@@ -64,13 +64,13 @@ def test_a_user_is_made_let_in_explained_and_put_out(visit: Opens, live: LiveSer
     page.get_by_role("heading", name="grace may not channel:read").wait_for()
     page = window.go("/admin/grants")
     page.get_by_label("To", exact=True).select_option("user:grace")
-    page.get_by_label("Role", exact=True).select_option("reader")
+    page.get_by_label("Role", exact=True).select_option("downloader")
     page.get_by_label("On channel").fill("secret-lab")
     page.get_by_role("button", name="Grant", exact=True).click()
-    page.locator("[data-toast]", has_text="reader granted to user grace on secret-lab").wait_for()
+    page.locator("[data-toast]", has_text="downloader granted to user grace on secret-lab").wait_for()
     page = window.go("/admin/explain?user=grace&permission=channel:read&channel=secret-lab")
     page.get_by_role("heading", name="grace may channel:read").wait_for()
-    assert "reader granted to user grace" in page.locator("dl.facts").inner_text()
+    assert "downloader granted to user grace" in page.locator("dl.facts").inner_text()
 
 
 def test_a_user_is_disabled_enabled_again_and_deleted(visit: Opens, live: LiveServer) -> None:
@@ -91,14 +91,14 @@ def test_grants_are_filtered_and_a_removed_one_comes_back(visit: Opens, live: Li
     live.json("channel", "create", "shop", "--kind", "hosted")
     page = visit().go("/admin/grants")
     page.get_by_label("To", exact=True).select_option("pseudo:authenticated")
-    page.get_by_label("Role", exact=True).select_option("reader")
+    page.get_by_label("Role", exact=True).select_option("downloader")
     page.get_by_label("On channel").fill("shop")
     page.get_by_role("button", name="Grant", exact=True).click()
     page.locator("[data-filter]").fill("on:shop")
     page.wait_for_url("**/admin/grants?q=on%3Ashop")
-    page.get_by_role("button", name="Remove reader granted to authenticated on shop").click()
+    page.get_by_role("button", name="Remove downloader granted to authenticated on shop").click()
     page.locator("[data-toast]", has_text="No longer").get_by_role("button", name="Undo").click()
-    page.get_by_role("button", name="Remove reader granted to authenticated on shop").wait_for()
+    page.get_by_role("button", name="Remove downloader granted to authenticated on shop").wait_for()
 
 
 def test_cleaning_up_is_a_job_that_is_seen_to_end(visit: Opens) -> None:
