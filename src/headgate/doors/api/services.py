@@ -26,6 +26,7 @@ from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
+from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
@@ -36,6 +37,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -115,6 +117,10 @@ class ApiServices(Protocol):
         """What this process remembers."""
 
     @property
+    def search(self) -> SearchService:
+        """Searches."""
+
+    @property
     def catalog(self) -> Catalog:
         """Finds channels."""
 
@@ -161,6 +167,10 @@ class ApiServices(Protocol):
     @property
     def advisories(self) -> AdvisoryRoom:
         """Knows advisories."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def exposure(self) -> Exposure:

@@ -9,17 +9,22 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
     admin,
+    asking,
     device,
+    files,
     grants,
     groups,
     home,
     jobs,
     oidc,
+    packages,
     password,
     providers,
+    requests,
     roles,
     search,
     sign_in,
@@ -36,6 +41,10 @@ log = structlog.get_logger(__name__)
 _ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
+    *packages.ROUTES,
+    *files.ROUTES,
+    *asking.ROUTES,
+    *requests.ROUTES,
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,
@@ -57,8 +66,9 @@ _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 class WebDoor:
     """Answers with pages, also when something goes wrong."""
 
-    def __init__(self, services: WebServices) -> None:
+    def __init__(self, services: WebServices, files: FileSheets) -> None:
         self.services = services
+        self.files = files
         self._router = Router(_ROUTES, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,13 +10,20 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
+from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.policies import Policies
+from headgate.channels.search import SearchService
 from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
 
 
@@ -42,6 +49,10 @@ class WebCore(Protocol):
     @property
     def database(self) -> Database:
         """Where everything but bytes is kept."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
 
     @property
     def access(self) -> AccessService:
@@ -80,6 +91,10 @@ class WebServices(Protocol):
         """What this process remembers."""
 
     @property
+    def search(self) -> SearchService:
+        """Searches."""
+
+    @property
     def catalog(self) -> Catalog:
         """The channels."""
 
@@ -100,9 +115,29 @@ class WebServices(Protocol):
         """Tries directories out."""
 
     @property
-    def jobs(self) -> JobService:
-        """Knows jobs."""
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
+
+    @property
+    def policies(self) -> Policies:
+        """What policies say."""
 
     @property
     def advisories(self) -> AdvisoryRoom:
-        """Knows advisories."""
+        """What is known of vulnerabilities."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What happened."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Long work."""
