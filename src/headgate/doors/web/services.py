@@ -14,7 +14,9 @@ from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.incidents import IncidentService
 from headgate.channels.policies import Policies
+from headgate.channels.policing import PolicyService
 from headgate.channels.search import SearchService
 from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
@@ -23,6 +25,7 @@ from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
 
@@ -67,6 +70,14 @@ class WebCore(Protocol):
         """Our own signing keys."""
 
     @property
+    def policies(self) -> PolicyService:
+        """Policies and their history."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
+
+    @property
     def sessions(self) -> SessionService:
         """Begins and ends sessions."""
 
@@ -105,6 +116,10 @@ class WebServices(Protocol):
     @property
     def cookies(self) -> SessionCookies:
         """Finds who sits at a browser."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def oidc(self) -> OidcSignIn:
