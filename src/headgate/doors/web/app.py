@@ -9,7 +9,18 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, home, oidc, password, search, sign_in
+from headgate.doors.web import (
+    account,
+    device,
+    exemptions,
+    home,
+    oidc,
+    password,
+    policies,
+    policy_drafts,
+    search,
+    sign_in,
+)
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -24,6 +35,9 @@ _ROUTES: Final = [
     *oidc.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *policy_drafts.ROUTES,
+    *policies.ROUTES,
+    *exemptions.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 

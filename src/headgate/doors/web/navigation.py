@@ -36,6 +36,8 @@ def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
 ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
+    Entry("Policies", "/policies", "policy", _whoever_may(Permission.POLICY_READ)),
+    Entry("Exemptions", "/exemptions", "scale", _whoever_may(Permission.POLICY_READ)),
 )
 
 

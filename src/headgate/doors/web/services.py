@@ -7,7 +7,11 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.exempting import ExemptionService
+from headgate.channels.policing import PolicyService
+from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
@@ -27,6 +31,18 @@ class WebCore(Protocol):
     @property
     def devices(self) -> DeviceService:
         """Takes in devices that sign in."""
+
+    @property
+    def policies(self) -> PolicyService:
+        """Writes policies."""
+
+    @property
+    def exemptions(self) -> ExemptionService:
+        """Writes exemptions."""
+
+    @property
+    def database(self) -> Database:
+        """Where it all is."""
 
 
 class WebServices(Protocol):
@@ -55,6 +71,10 @@ class WebServices(Protocol):
     @property
     def cookies(self) -> SessionCookies:
         """Finds who sits at a browser."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What was recorded."""
 
     @property
     def oidc(self) -> OidcSignIn:
