@@ -9,12 +9,15 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
+from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
     device,
     exemptions,
+    files,
     home,
     oidc,
+    packages,
     password,
     policies,
     policy_drafts,
@@ -30,6 +33,8 @@ log = structlog.get_logger(__name__)
 _ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
+    *packages.ROUTES,
+    *files.ROUTES,
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,
@@ -45,8 +50,9 @@ _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 class WebDoor:
     """Answers with pages, also when something goes wrong."""
 
-    def __init__(self, services: WebServices) -> None:
+    def __init__(self, services: WebServices, files: FileSheets) -> None:
         self.services = services
+        self.files = files
         self._router = Router(_ROUTES, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,18 +7,31 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.advisories.room import AdvisoryRoom
 from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
+from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.search import SearchService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class WebCore(Protocol):
     """The services that only need the data folder."""
+
+    @property
+    def database(self) -> Database:
+        """Where everything but bytes is kept."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
 
     @property
     def access(self) -> AccessService:
@@ -40,10 +53,6 @@ class WebCore(Protocol):
     def exemptions(self) -> ExemptionService:
         """Writes exemptions."""
 
-    @property
-    def database(self) -> Database:
-        """Where it all is."""
-
 
 class WebServices(Protocol):
     """The services of a web worker that the pages call."""
@@ -61,6 +70,10 @@ class WebServices(Protocol):
         """What this process remembers."""
 
     @property
+    def search(self) -> SearchService:
+        """Searches."""
+
+    @property
     def catalog(self) -> Catalog:
         """The channels."""
 
@@ -73,9 +86,21 @@ class WebServices(Protocol):
         """Finds who sits at a browser."""
 
     @property
-    def audit(self) -> AuditRoom:
-        """What was recorded."""
-
-    @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def policies(self) -> Policies:
+        """What policies say."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """What is known of vulnerabilities."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What happened."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Long work."""
