@@ -12,15 +12,20 @@ from starlette.types import Receive, Scope, Send
 from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
+    advisories,
+    asking,
+    audit,
     device,
     exemptions,
     files,
     home,
+    incidents,
     oidc,
     packages,
     password,
     policies,
     policy_drafts,
+    requests,
     search,
     sign_in,
 )
@@ -35,6 +40,8 @@ _ROUTES: Final = [
     *search.ROUTES,
     *packages.ROUTES,
     *files.ROUTES,
+    *asking.ROUTES,
+    *requests.ROUTES,
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,
@@ -43,6 +50,9 @@ _ROUTES: Final = [
     *policy_drafts.ROUTES,
     *policies.ROUTES,
     *exemptions.ROUTES,
+    *advisories.ROUTES,
+    *incidents.ROUTES,
+    *audit.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 

@@ -8,9 +8,12 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
+from headgate.channels.incidents import IncidentService
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
 from headgate.channels.search import SearchService
@@ -18,7 +21,9 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -38,16 +43,20 @@ class WebCore(Protocol):
         """Tokens."""
 
     @property
+    def policies(self) -> PolicyService:
+        """Policies and their history."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
+
+    @property
     def sessions(self) -> SessionService:
         """Begins and ends sessions."""
 
     @property
     def devices(self) -> DeviceService:
         """Takes in devices that sign in."""
-
-    @property
-    def policies(self) -> PolicyService:
-        """Writes policies."""
 
     @property
     def exemptions(self) -> ExemptionService:
@@ -86,8 +95,24 @@ class WebServices(Protocol):
         """Finds who sits at a browser."""
 
     @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
+
+    @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
 
     @property
     def policies(self) -> Policies:
