@@ -14,6 +14,7 @@ from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.catalog import Catalog
+from headgate.channels.exempting import ExemptionService
 from headgate.channels.incidents import IncidentService
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
@@ -84,6 +85,10 @@ class WebCore(Protocol):
     @property
     def devices(self) -> DeviceService:
         """Takes in devices that sign in."""
+
+    @property
+    def exemptions(self) -> ExemptionService:
+        """Writes exemptions."""
 
 
 class WebServices(Protocol):
