@@ -7,26 +7,38 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Router
+from starlette.routing import Match, Router
 from starlette.types import Receive, Scope, Send
 
 from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
+    admin,
     advisories,
     api_docs,
     asking,
     audit,
     device,
+    exemptions,
     files,
+    grants,
+    groups,
     home,
     incidents,
+    jobs,
     oidc,
     packages,
     password,
+    policies,
+    policy_drafts,
+    providers,
     requests,
+    roles,
     search,
     sign_in,
+    system,
+    tokens,
+    users,
 )
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
@@ -47,9 +59,21 @@ _ROUTES: Final = [
     *api_docs.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *policy_drafts.ROUTES,
+    *policies.ROUTES,
+    *exemptions.ROUTES,
     *advisories.ROUTES,
     *incidents.ROUTES,
     *audit.ROUTES,
+    *admin.ROUTES,
+    *users.ROUTES,
+    *groups.ROUTES,
+    *roles.ROUTES,
+    *grants.ROUTES,
+    *tokens.ROUTES,
+    *providers.ROUTES,
+    *jobs.ROUTES,
+    *system.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 
@@ -63,9 +87,10 @@ class WebDoor:
         self.describe = describe
         self._router = Router(_ROUTES, redirect_slashes=False)
 
-    def has_place(self, path: str) -> bool:
-        """Whether there are pages where the path begins."""
-        return path.split("/")[1] in _PLACES
+    def has_page(self, path: str) -> bool:
+        """Whether there is a page at the path, for things that are there."""
+        asked = {"type": "http", "method": "GET", "path": path, "headers": []}
+        return any(route.matches(asked)[0] is Match.FULL for route in _ROUTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""

@@ -108,7 +108,7 @@ async def _feeds(viewer: Viewer) -> list[Matter]:
         Matter(
             f"Feed {one.name} is {'failing' if one.failure else 'stale'}",
             one.failure or "It was not read for more than two days: what is published since is not known here.",
-            "/advisories/feeds",
+            "/advisories/coverage",
             at=one.read_at,
             state="blocked" if one.failure else "warned",
         )
@@ -122,7 +122,7 @@ async def _jobs(viewer: Viewer) -> list[Matter]:
         return []
     since = clock.now() - _LATELY
     return [
-        Matter(f"{one.kind} failed", one.failure or "It ended without a word.", f"/jobs/{one.id}", at=one.ended_at,
+        Matter(f"{one.kind} failed", one.failure or "It ended without a word.", f"/admin/jobs/{one.id}", at=one.ended_at,
                state="blocked")
         for one in await viewer.services.jobs.list_jobs(limit=50)
         if one.state == "failed" and one.created_at > since
@@ -136,7 +136,7 @@ def _disk(viewer: Viewer) -> list[Matter]:
     if usage.free > usage.total * _TIGHT:
         return []
     left = f"{usage.free / 1e9:.1f} of {usage.total / 1e9:.1f} GB are left."
-    return [Matter("The disk is nearly full", left, "/administration/storage", state="blocked")]
+    return [Matter("The disk is nearly full", left, "/admin/storage", state="blocked")]
 
 
 async def _certificates(viewer: Viewer) -> list[Matter]:
@@ -146,7 +146,7 @@ async def _certificates(viewer: Viewer) -> list[Matter]:
     for bundle in await viewer.services.core.authorities.list_bundles():
         certificates = await asyncio.to_thread(bundle.certificates)
         found += [
-            Matter(f"Certificate in {bundle.name} ends", one.subject, "/administration/network", at=one.expires_at)
+            Matter(f"Certificate in {bundle.name} ends", one.subject, "/admin/network", at=one.expires_at)
             for one in certificates
             if one.expires_at < soon
         ]

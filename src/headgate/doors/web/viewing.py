@@ -58,9 +58,9 @@ class Viewer:
         return own_url(self.request, path)
 
     def link(self, path: str | None) -> str | None:
-        """The path, where this server has pages there."""
-        has_place: bool = path is not None and self.request.app.has_place(path)
-        return path if has_place else None
+        """The path, where this server has a page there."""
+        has_page: bool = path is not None and self.request.app.has_page(path)
+        return path if has_page else None
 
     def channel_link(self, channel: str) -> str:
         """The page of a channel; else what a browser sees where clients ask."""
