@@ -12,16 +12,31 @@ from starlette.types import Receive, Scope, Send
 from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
+    admin,
+    advisories,
     asking,
+    audit,
     device,
+    exemptions,
     files,
+    grants,
+    groups,
     home,
+    incidents,
+    jobs,
     oidc,
     packages,
     password,
+    policies,
+    policy_drafts,
+    providers,
     requests,
+    roles,
     search,
     sign_in,
+    system,
+    tokens,
+    users,
 )
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
@@ -41,6 +56,21 @@ _ROUTES: Final = [
     *oidc.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *policy_drafts.ROUTES,
+    *policies.ROUTES,
+    *exemptions.ROUTES,
+    *advisories.ROUTES,
+    *incidents.ROUTES,
+    *audit.ROUTES,
+    *admin.ROUTES,
+    *users.ROUTES,
+    *groups.ROUTES,
+    *roles.ROUTES,
+    *grants.ROUTES,
+    *tokens.ROUTES,
+    *providers.ROUTES,
+    *jobs.ROUTES,
+    *system.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 
