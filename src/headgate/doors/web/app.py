@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, device, home, oidc, password, search, sign_in
+from headgate.doors.web import account, channel, channels, device, home, mirrors, oidc, password, search, sign_in
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 _ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
+    *channels.ROUTES,
+    *mirrors.ROUTES,
+    *channel.ROUTES,
     *sign_in.ROUTES,
     *password.ROUTES,
     *oidc.ROUTES,

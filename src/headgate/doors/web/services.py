@@ -7,14 +7,47 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.approvals.life import Life
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
+from headgate.channels.routes import Routes
+from headgate.channels.service import ChannelService
+from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.service import JobService
+from headgate.storage.local import BlobStore
 
 
 class WebCore(Protocol):
     """The services that only need the data folder."""
+
+    @property
+    def database(self) -> Database:
+        """Where everything but bytes is kept."""
+
+    @property
+    def store(self) -> BlobStore:
+        """Where bytes are kept."""
+
+    @property
+    def channels(self) -> ChannelService:
+        """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """CA bundles."""
+
+    @property
+    def life(self) -> Life:
+        """Freezes, rolls back and patches channels."""
 
     @property
     def access(self) -> AccessService:
@@ -47,6 +80,18 @@ class WebServices(Protocol):
     @property
     def catalog(self) -> Catalog:
         """The channels."""
+
+    @property
+    def maps(self) -> Maps:
+        """What channels publish."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Asks for jobs, and watches them."""
 
     @property
     def authenticator(self) -> Authenticator:
