@@ -16,6 +16,7 @@ import structlog
 
 from headgate.approvals.requests import read_counts
 from headgate.bootstrap import Services, build_services, open_place
+from headgate.channels.proofs import count_attestations
 from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
 from headgate.doors.assets import PREFIX, send_asset
@@ -24,7 +25,7 @@ from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.logged import LoggedDoor
 from headgate.doors.counting import Counted
 from headgate.doors.http import Receive, Scope, Send, finish, start
-from headgate.doors.metrics import observe_advisories, render_held, render_metrics, render_requests
+from headgate.doors.metrics import observe_advisories, render_held, render_metrics, render_proofs, render_requests
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import WebDoor
 from headgate.http.masking import mask_url
@@ -103,6 +104,10 @@ class Application:
                 standing = await read_standing(self._services.core.database)
                 text = render_metrics() + render_held(standing.held, standing.stale)
                 text += render_requests(await read_counts(self._services.core.database))
+                text += render_proofs(
+                    await count_attestations(self._services.core.database),
+                    (await self._services.core.signing.read()).ends_by_kind,
+                )
                 await _send_text(scope, send, text.decode())
             case _:
                 raise NotFound("path-unknown", "Nothing is served at this path.")

@@ -63,6 +63,7 @@ from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
+from headgate.channels.signing import SigningService
 from headgate.conda.archive_members import ArchiveLimits
 from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
@@ -75,7 +76,7 @@ from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.doors.credentials import ProxyRanges, SignIn
 from headgate.doors.sessions import SessionCookies
-from headgate.http.breakers import Breakers
+from headgate.http.limits import Limits
 from headgate.http.network import DIRECT, Network
 from headgate.http.proxies import Proxies
 from headgate.intake.hosted import HostedWriter
@@ -135,8 +136,9 @@ def open_sealer(place: Place) -> Sealer:
 def open_routes(place: Place) -> Routes:
     """The ways to the mirrors."""
     settings = place.settings
-    breakers = Breakers(settings.network.failures_before_rest, settings.network.rest_seconds)
-    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, breakers)
+    chosen = settings.network
+    limits = Limits(place.folder.outgoing, failures=chosen.failures_before_rest, rest_s=chosen.rest_seconds)
+    return Routes(network_of(settings, os.environ), open_sealer(place), settings.upstream.file_roots, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ class Core:
     devices: DeviceService
     ldap: LdapService
     trust: TrustService
+    signing: SigningService
     life: Life
 
 
@@ -183,6 +186,7 @@ def build_core(place: Place) -> Core:
         devices=DeviceService(database, secret, access, place.settings.access.login_token_life),
         ldap=LdapService(database, secret),
         trust=TrustService(database),
+        signing=SigningService(database, secret),
         life=open_life(database, store),
     )
 

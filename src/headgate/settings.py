@@ -146,7 +146,12 @@ class NetworkSettings(_Section):
         default=(), description="Hosts, .suffixes, addresses and CIDR blocks that are reached without `proxy`."
     )
     retries: int = Field(default=2, ge=0, le=10, description="Of a request that met a failure which may pass.")
-    connections: int = Field(default=100, ge=1, le=1000, description="Requests open at once, per process.")
+    connections: int = Field(
+        default=100,
+        ge=1,
+        le=1000,
+        description="Requests open at once, of the whole server; a mirror may have its own limit.",
+    )
     failures_before_rest: int = Field(
         default=8, ge=1, description="Requests in a row without an answer after which a host is left alone."
     )

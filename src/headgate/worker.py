@@ -65,6 +65,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             routes,
             jobs,
             TrustRoot.load(place.settings.signatures.trusted_root),
+            core.signing,
             following,
             feeds,
             keeper,

@@ -91,6 +91,7 @@ RULES = {
     "/requests/{id}": Rule("/requests/1", "/requests/2"),
     "/requests/{id}/preview": Rule("/requests/1/preview", "/requests/2/preview"),
     "/roles": Rule(None, "/roles"),
+    "/signing": Rule(None, "/signing", is_named=False),
     "/tokens": Rule("/tokens", "/tokens?user=zebra", "/tokens"),
     "/users": Rule(None, "/users"),
     "/users/{name}/sessions": Rule("/users/bob/sessions", "/users/zebra/sessions"),

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     PROMOTION_INTO = "promotion:into"
     PROMOTION_OUT = "promotion:out"
     REQUEST_CREATE = "request:create"
+    SIGNING_MANAGE = "signing:manage"
     TOKEN_MANAGE = "token:manage"
 
 
@@ -70,5 +71,6 @@ ACTION_OF = {
     Permission.PROMOTION_INTO: ScopeAction.PROMOTE,
     Permission.PROMOTION_OUT: ScopeAction.PROMOTE,
     Permission.REQUEST_CREATE: ScopeAction.ADD,
+    Permission.SIGNING_MANAGE: ScopeAction.ADMIN,
     Permission.TOKEN_MANAGE: ScopeAction.ADMIN,
 }

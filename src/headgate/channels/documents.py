@@ -3,24 +3,32 @@
 import asyncio
 import bz2
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 import zstandard
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from headgate.channels.catalog import TOPIC, get_channel
+from headgate.channels.eager import Before, EagerDocument, Layout
 from headgate.channels.maps import read_map
 from headgate.channels.model import Channel, ChannelKind, Document
 from headgate.channels.passing import open_signer
 from headgate.channels.shards import read_shards
+from headgate.channels.signers import OwnSigner
+from headgate.channels.signing import SigningService
 from headgate.channels.sources import read_offers
 from headgate.conda.channeldata import render_channeldata, summarise
 from headgate.conda.current import current_repodata
+from headgate.conda.names import Sha256
 from headgate.conda.repodata import Signer, render_repodata
 from headgate.conda.run_exports import render_run_exports
 from headgate.conda.shards import Shard, decode_stored, merge_shards
+from headgate.conda.streams import gather
 from headgate.db import tables
 from headgate.db.engine import Database, advance_epoch, insert
+from headgate.db.tables_documents import document_layout
 from headgate.kernel import clock
 from headgate.kernel.errors import NotFound
 from headgate.storage.local import BlobStore, BlobWriter
@@ -62,9 +70,10 @@ def _compressor(name: str) -> Compressor:
 class Renderer:
     """Renders documents; runs in the jobs process, so that no door ever holds a large index in memory."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, signing: SigningService | None = None) -> None:
         self._database = database
         self._store = store
+        self._signing = signing
 
     async def render(self, channel_name: str, subdir: str, name: str) -> Document:
         """Render the document at its newest revision, unless that is there already.
@@ -77,20 +86,50 @@ class Renderer:
         found = channel.documents.get((subdir, name))
         if found is not None and found.revision >= revision:
             return found
-        loop = asyncio.get_running_loop()
+        source = _Source(asyncio.get_running_loop(), self._database, channel, self._signing)
+        before = await self._read_layout(channel, subdir, found) if name == EAGER and found is not None else None
+        layout: bytes | None = None
 
         def write(writer: BlobWriter) -> None:
+            nonlocal layout
+            if name == EAGER and source.signer(subdir) is None:
+                layout = self._write_groups(writer, source, subdir, None if found is None else found.sha256, before)
+                return
             compressor = _compressor(name)
-            for piece in self._pieces(loop, channel, subdir, name):
+            for piece in self._pieces(source, channel, subdir, name):
                 writer.write(compressor.compress(piece))
             writer.write(compressor.flush())
 
         sha256, size_bytes = await self._store.render(write)
         document = Document(revision, sha256, size_bytes, clock.now())
-        await self._save(channel, subdir, name, document)
+        await self._save(channel, subdir, name, document, layout)
         return document
 
-    async def _save(self, channel: Channel, subdir: str, name: str, document: Document) -> None:
+    def _write_groups(
+        self, writer: BlobWriter, source: "_Source", subdir: str, last: Sha256 | None, layout: bytes | None
+    ) -> bytes:
+        """The eager document, with what has not changed copied from the last one; its layout."""
+        eager = EagerDocument({**source.info(subdir), "subdir": subdir}, source.names(subdir), source.bodies)
+        with ExitStack() as stack:
+            before = None
+            if last is not None and layout is not None:
+                file = stack.enter_context(self._store.path(last).open("rb"))
+                before = Before(file, Layout.unpack(layout))
+            for piece in gather(eager.pieces(before)):
+                writer.write(piece)
+        return eager.layout.pack()
+
+    async def _read_layout(self, channel: Channel, subdir: str, document: Document) -> bytes | None:
+        """The layout of a document that is there; None when it has none."""
+        columns = document_layout.c
+        chosen = (columns.channel_id == channel.id, columns.subdir == subdir, columns.sha256 == document.sha256)
+        async with self._database.read() as connection:
+            body = (await connection.execute(select(columns.body).where(*chosen))).scalar_one_or_none()
+        return body if self._store.find(document.sha256) is not None else None
+
+    async def _save(
+        self, channel: Channel, subdir: str, name: str, document: Document, layout: bytes | None = None
+    ) -> None:
         values = {
             "revision": document.revision,
             "sha256": document.sha256,
@@ -114,11 +153,16 @@ class Renderer:
                     where=tables.document.c.revision <= document.revision,
                 )
             )
+            if layout is not None:
+                kept = {"sha256": document.sha256, "body": layout}
+                beside = insert(connection, document_layout).values(channel_id=channel.id, subdir=subdir, **kept)
+                await connection.execute(
+                    beside.on_conflict_do_update(index_elements=["channel_id", "subdir"], set_=kept)
+                )
             await advance_epoch(connection, TOPIC)
 
-    def _pieces(self, loop: asyncio.AbstractEventLoop, channel: Channel, subdir: str, name: str) -> Iterator[bytes]:
+    def _pieces(self, source: "_Source", channel: Channel, subdir: str, name: str) -> Iterator[bytes]:
         """The document's plain bytes; runs in a thread and borrows the loop for its queries."""
-        source = _Source(loop, self._database, channel)
         if name == "channeldata.json":
             return source.channeldata()
         info = {**source.info(subdir), "subdir": subdir}
@@ -151,14 +195,21 @@ def _revision_of(channel: Channel, subdir: str) -> int:
 class _Source:
     """Shards of a channel for a thread that renders: iterators over queries that run on the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, database: Database, channel: Channel) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        database: Database,
+        channel: Channel,
+        signing: SigningService | None,
+    ) -> None:
+        self._signing = signing
         self._loop = loop
         self._database = database
         self._channel = channel
 
     def shards(self, subdir: str) -> Iterator[Shard]:
         """The published shards, by name."""
-        chains = {name: [digest] for name, digest in self._map(subdir).items()}
+        chains = {name: [digest] for name, digest in self.names(subdir).items()}
         return (shard for _, shard in self._merged(chains))
 
     def info(self, subdir: str) -> dict[str, Any]:
@@ -168,7 +219,10 @@ class _Source:
 
     def signer(self, subdir: str) -> Signer | None:
         """What adds signatures to the subdir's records; None in most channels."""
-        return open_signer(self._wait, self._database, self._channel, subdir)
+        if not self._channel.settings.is_signing or self._signing is None:
+            return open_signer(self._wait, self._database, self._channel, subdir)
+        key = self._wait(self._read_key(self._signing))
+        return None if key is None else OwnSigner(self._wait, self._database, key, self.names(subdir))
 
     def unpatched(self, subdir: str) -> Iterator[Shard]:
         """What the sources say, merged, before this channel's own patches; only files that are published at all.
@@ -176,17 +230,17 @@ class _Source:
         A gate judges patched records, so what it holds back is told by the published map, here as everywhere.
         """
         chains = self._wait(self._read_chains(subdir))
-        published = self._map(subdir) if self._wait(self._is_gated(subdir)) else None
+        published = self.names(subdir) if self._wait(self._is_gated(subdir)) else None
         for name, shard in self._merged(chains):
             if published is None:
                 yield shard
             elif name in published:
-                body = self._wait(self._read_bodies([published[name]]))[published[name]]
+                body = self.bodies([published[name]])[published[name]]
                 yield shard.only({filename for filename, _ in decode_stored(body).records()})
 
     def channeldata(self) -> Iterator[bytes]:
         """The pieces of channeldata.json, from all subdirs."""
-        maps = {subdir: self._map(subdir) for subdir in sorted(self._channel.subdirs)}
+        maps = {subdir: self.names(subdir) for subdir in sorted(self._channel.subdirs)}
         about = self._wait(self._read_about())
         return render_channeldata(sorted(maps), self._entries(maps, about))
 
@@ -197,7 +251,7 @@ class _Source:
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
             digests = {digests[name] for digests in maps.values() for name in some if name in digests}
-            bodies = self._wait(self._read_bodies(sorted(digests)))
+            bodies = self.bodies(sorted(digests))
             for name in some:
                 found = {subdir: decode_stored(bodies[one[name]]) for subdir, one in maps.items() if name in one}
                 if any(any(shard.records()) for shard in found.values()):
@@ -207,14 +261,20 @@ class _Source:
         names = sorted(chains)
         for start in range(0, len(names), _BATCH):
             some = names[start : start + _BATCH]
-            bodies = self._wait(self._read_bodies([digest for name in some for digest in chains[name]]))
+            bodies = self.bodies([digest for name in some for digest in chains[name]])
             for name in some:
                 shards = [decode_stored(bodies[digest]) for digest in chains[name]]
                 yield name, shards[0] if len(shards) == 1 else merge_shards(shards)
 
-    def _map(self, subdir: str) -> dict[str, bytes]:
+    def names(self, subdir: str) -> dict[str, bytes]:
+        """The published map: name -> digest."""
         changes = self._wait(self._read_map(subdir))
         return {name: digest for name, digest in changes.items() if digest is not None}
+
+    def bodies(self, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Stored shards by digest."""
+        found: Mapping[bytes, bytes] = self._wait(self._read_bodies(digests))
+        return found
 
     def _wait(self, query: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(query, self._loop).result()
@@ -230,6 +290,10 @@ class _Source:
             found = await connection.execute(select(columns.info).where(columns.id == self._channel.subdirs[subdir].id))
             info: dict[str, Any] = found.scalar_one()
         return info
+
+    async def _read_key(self, signing: SigningService) -> Ed25519PrivateKey | None:
+        async with self._database.read() as connection:
+            return await signing.signer(connection)
 
     async def _is_gated(self, subdir: str) -> bool:
         columns = tables.subdir.c

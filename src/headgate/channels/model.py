@@ -39,6 +39,8 @@ class ChannelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Virtual: a name found in an earlier member hides that name in later ones."""
     is_keeping_cached: bool = True
     """Mirror: files already cached stay listed when upstream removes them."""
+    is_signing: bool = False
+    """Published records bear our own signatures (conda content trust)."""
     is_hiding_broken: bool = False
     """Records are not listed whose dependencies policies keep out of the channel."""
     description: str = ""

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.model import Channel, Source, SourceKind
@@ -29,7 +29,7 @@ from headgate.conda.names import ArtifactName
 from headgate.conda.records import Record, from_wire
 from headgate.conda.shards import Shard
 from headgate.db import tables, tables_signatures
-from headgate.db.engine import advance_epoch, chunks, insert
+from headgate.db.engine import Database, advance_epoch, chunks, insert
 from headgate.kernel import clock
 from headgate.policy.proofs import ABSENT, Proof, Proofs, ProofState
 
@@ -297,3 +297,11 @@ def _proof_of(state: str, reason: str, publishers: list[dict[str, Any]]) -> Proo
         return tuple(sorted({one[key] for one in publishers if one.get(key)}))
 
     return Proof(ProofState(state), reason, told("identity"), told("issuer"), told("channel"))
+
+
+async def count_attestations(database: Database) -> dict[str, int]:
+    """How many came to what, by state."""
+    columns = tables_signatures.attestation.c
+    async with database.read() as connection:
+        rows = await connection.execute(select(columns.state, func.count()).group_by(columns.state))
+        return {row[0]: row[1] for row in rows}

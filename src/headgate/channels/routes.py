@@ -20,8 +20,9 @@ from headgate.channels.model import Source
 from headgate.channels.modes import Mode
 from headgate.conda.names import Subdir
 from headgate.db.sealing import Sealer
-from headgate.http.breakers import Breakers, Resting
+from headgate.http.breakers import Resting
 from headgate.http.client import Outgoing
+from headgate.http.limits import Limits
 from headgate.http.masking import mask_url
 from headgate.http.network import Network, NetworkSettings, obstacle, resolve_urls
 from headgate.kernel.errors import Unavailable
@@ -54,10 +55,10 @@ class Routes:
     """Finds the route of each mirror. `network` is how requests leave unless a mirror says otherwise."""
 
     def __init__(
-        self, network: Network, sealer: Sealer, file_roots: Sequence[Path] = (), breakers: Breakers | None = None
+        self, network: Network, sealer: Sealer, file_roots: Sequence[Path] = (), limits: Limits | None = None
     ) -> None:
         self.network = network
-        self.breakers = breakers or Breakers()
+        self._limits = limits or Limits()
         self._sealer = sealer
         self._file_roots = tuple(file_roots)
         self._bundles: dict[str, str] = {}
@@ -79,6 +80,7 @@ class Routes:
         """Close every connection."""
         for outgoing in self._pool.values():
             await outgoing.close()
+        self._limits.close()
 
     def of(self, source: Source) -> Route:
         """The route to a mirror. Raises Unavailable `secret-unreadable`."""
@@ -118,9 +120,13 @@ class Routes:
         return [*warnings, *(NOT_REDIRECTED.format(mask_url(url), reason) for url, reason in reasons.items())]
 
     def resting(self, source: Source) -> list[Resting]:
-        """The hosts of a mirror's URLs that this process leaves alone just now."""
+        """The hosts of a mirror's URLs that are left alone just now."""
         hosts = {f"{url.host}:{url.port}" for url in map(URL, self._resolved(source)[1])}
-        return [one for one in self.breakers.resting() if one.host in hosts]
+        return [one for one in self.all_resting() if one.host in hosts]
+
+    def all_resting(self) -> list[Resting]:
+        """Every host that is left alone just now, by all processes of the server."""
+        return self._limits.breakers.resting()
 
     def fresh(self, source: Source) -> Route:
         """The same route with connections and breakers of its own, for a trial; whoever asks closes them."""
@@ -138,7 +144,7 @@ class Routes:
 
     def _outgoing(self, network: Network) -> Outgoing:
         if network not in self._pool:
-            self._pool[network] = Outgoing(network, file_roots=self._file_roots, breakers=self.breakers)
+            self._pool[network] = Outgoing(network, file_roots=self._file_roots, limits=self._limits)
         return self._pool[network]
 
     def _retire(self) -> None:

@@ -15,7 +15,9 @@ from headgate.channels.catalog import TOPIC, get_channel, read_channels
 from headgate.channels.mirror_service import follow
 from headgate.channels.mirrors import Mirror
 from headgate.channels.model import Channel, ChannelKind, ChannelSettings, Privacy, SourceKind
+from headgate.channels.outdating import outdate_documents
 from headgate.channels.revisions import publish, publish_all
+from headgate.channels.signing import require_keys
 from headgate.channels.sources import add_source, forget_fingerprints
 from headgate.conda.names import ChannelName, Subdir
 from headgate.db import tables
@@ -96,7 +98,10 @@ class ChannelService:
         settings: dict[str, Any] | None = None,
         members: Sequence[ChannelName] | None = None,
     ) -> None:
-        """Change what is given, leave the rest. Raises NotFound `channel-unknown`, Invalid `setting-invalid`."""
+        """Change what is given, leave the rest.
+
+        Raises NotFound `channel-unknown`, Invalid `setting-invalid`, Conflict `signing-missing`.
+        """
         async with self._database.write() as connection:
             channel = await get_channel(connection, name)
             changed: dict[str, Any] = {}
@@ -106,6 +111,8 @@ class ChannelService:
                 changed["settings"] = _merged_settings(channel.settings, settings)
                 if changed["settings"]["is_keeping_cached"] != channel.settings.is_keeping_cached:
                     await forget_fingerprints(connection, [source.id for source in channel.sources])
+                if changed["settings"]["is_signing"] != channel.settings.is_signing:
+                    await _sign_or_not(connection, channel, is_signing=changed["settings"]["is_signing"])
             if changed:
                 chosen = tables.channel.c.id == channel.id
                 await connection.execute(update(tables.channel).where(chosen).values(changed))
@@ -181,11 +188,19 @@ async def create_channel(
     }
     made = await connection.execute(tables.channel.insert().values(values).returning(tables.channel.c.id))
     number: int = made.scalar_one()
+    if settings is not None and settings.is_signing:
+        await require_keys(connection)
     if kind in _OWN_SOURCES:
         await add_source(connection, number, _OWN_SOURCES[kind])
     await _set_members(connection, number, members)
     await record(connection, Action.CHANNEL_CREATE, actor, channel=name, kind=kind, privacy=privacy)
     return number
+
+
+async def _sign_or_not(connection: AsyncConnection, channel: Channel, *, is_signing: bool) -> None:
+    if is_signing:
+        await require_keys(connection)
+    await outdate_documents(connection, channel.id)
 
 
 async def _set_members(connection: AsyncConnection, channel_id: int, members: Sequence[ChannelName]) -> None:

@@ -29,6 +29,9 @@ KeepCached = Annotated[
     bool | None,
     typer.Option("--keep-cached/--no-keep-cached", help="Mirror: cached files stay listed when upstream drops them."),
 ]
+Signing = Annotated[
+    bool | None, typer.Option("--sign/--no-sign", help="Sign what is published with this server's own keys.")
+]
 
 
 def _sources(channel: Document) -> list[Any]:
@@ -89,11 +92,17 @@ def set_channel(
     description: Description = None,
     is_hiding: Hiding = None,
     is_keeping_cached: KeepCached = None,
+    is_signing: Signing = None,
     members: Members = None,
     as_json: AsJson = False,
 ) -> None:
     """Change what is given, and leave the rest."""
-    chosen = {"description": description, "is_hiding": is_hiding, "is_keeping_cached": is_keeping_cached}
+    chosen = {
+        "description": description,
+        "is_hiding": is_hiding,
+        "is_keeping_cached": is_keeping_cached,
+        "is_signing": is_signing,
+    }
     settings = {key: value for key, value in chosen.items() if value is not None}
     body = {
         key: value for key, value in {"privacy": privacy, "settings": settings, "members": members}.items() if value

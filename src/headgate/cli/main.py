@@ -32,6 +32,7 @@ from headgate.cli import (
     role,
     serve,
     session,
+    signing,
     token,
     upload,
     user,
@@ -88,6 +89,7 @@ app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
 app.add_typer(incident.app, name="incident")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(signing.app, name="signing")
 app.add_typer(user.app, name="user")
 app.add_typer(group.app, name="group")
 app.add_typer(role.app, name="role")

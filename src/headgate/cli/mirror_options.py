@@ -46,10 +46,11 @@ ClientKey = Annotated[
 ]
 Retries = Annotated[int | None, typer.Option("--retries", metavar="N", help="Of requests that met a passing failure.")]
 Connections = Annotated[
-    int | None, typer.Option("--connections", metavar="N", help="Requests open at once, per process.")
+    int | None, typer.Option("--connections", metavar="N", help="Requests open at once, of the whole server.")
 ]
 Bandwidth = Annotated[
-    int | None, typer.Option("--bytes-per-second", metavar="N", help="Most bytes received per second, per process.")
+    int | None,
+    typer.Option("--bytes-per-second", metavar="N", help="Most bytes received per second, by the whole server."),
 ]
 
 ModeOption = Annotated[

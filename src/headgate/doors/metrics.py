@@ -104,6 +104,19 @@ def render_requests(counts: Mapping[str, int]) -> bytes:
     return generate_latest(registry)
 
 
+def render_proofs(attestations: Mapping[str, int], ends: Mapping[str, float]) -> bytes:
+    """How many attestations came to what, and until when (Unix time) our own metadata hold, by kind."""
+    checked = GaugeMetricFamily("headgate_attestations", "Attestations that were looked at.", labels=["state"])
+    for state, number in sorted(attestations.items()):
+        checked.add_metric([state], number)
+    until = GaugeMetricFamily("headgate_signing_until_seconds", "Until when our metadata hold.", labels=["kind"])
+    for kind, moment in sorted(ends.items()):
+        until.add_metric([kind], moment)
+    registry = CollectorRegistry()
+    registry.register(_Given([checked, until]))
+    return generate_latest(registry)
+
+
 class _Given(Collector):
     """Metrics that were counted elsewhere."""
 

@@ -5,15 +5,24 @@ closed --failures in a row--> open (requests fail at once) --time over--> one re
                                 +-----------------------------------------------------------+
 """
 
+import fcntl
+import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
+import msgspec
 import structlog
 
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
+
+# A process that was killed while it tried must not keep the others from trying.
+_TRIAL_S: Final = 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -32,13 +41,15 @@ def _resting_until() -> Any:
     )
 
 
-@dataclass(slots=True)
-class Breaker:
-    """What is known of one host: failures in a row, and until when (`time.monotonic`) it is left alone."""
+class Breaker(msgspec.Struct):
+    """What is known of one host: failures in a row, until when it is left alone, and until when one request tries it.
+
+    Moments are seconds since 1970.
+    """
 
     failures: int = 0
     resting_until: float = 0.0
-    is_trying: bool = False
+    trying_until: float = 0.0
     reason: str = ""
 
 
@@ -53,54 +64,127 @@ class Resting:
 
 
 class Breakers:
-    """The breakers of this process, one per host and port, whichever mirror leads there.
+    """One breaker per host and port, whichever mirror leads there; with a `path`, of all processes that name it.
 
     After `failures` requests in a row that found no answer, a host is left alone for `rest_s` seconds.
     """
 
-    def __init__(self, failures: int = 8, rest_s: float = 10) -> None:
+    def __init__(self, failures: int = 8, rest_s: float = 10, path: Path | None = None) -> None:
         self._most = failures
         self._rest_s = rest_s
-        self._known: dict[str, Breaker] = {}
+        self._board = Board(path)
 
     def enter(self, host: str) -> None:
         """Before a request. Raises Unavailable `upstream-resting`."""
-        breaker = self._known.get(host)
+        breaker = self._board.read().get(host)
         if breaker is None or breaker.failures < self._most:
             return
-        left_s = breaker.resting_until - time.monotonic()
-        if left_s > 0 or breaker.is_trying:
-            raise Unavailable(
-                "upstream-resting",
-                f"{host} gave no answer {breaker.failures} times in a row and is left alone for "
-                f"{max(left_s, 1):.0f} s. The last time: {breaker.reason}",
-            )
-        breaker.is_trying = True
+        with self._board.changing() as known:
+            breaker = known.get(host)
+            if breaker is None or breaker.failures < self._most:
+                return
+            left_s = max(self._left_s(breaker), min(breaker.trying_until - time.time(), _TRIAL_S))
+            if left_s <= 0:
+                breaker.trying_until = time.time() + _TRIAL_S
+                return
+        raise Unavailable(
+            "upstream-resting",
+            f"{host} gave no answer {breaker.failures} times in a row and is left alone for "
+            f"{max(left_s, 1):.0f} s. The last time: {breaker.reason}",
+        )
 
     def leave(self, host: str, reason: str | None) -> None:
         """After a request: None when the host answered, else why not."""
         if reason is None:
-            if self._known.pop(host, Breaker()).failures >= self._most:
-                log.info("upstream_back", host=host)
-                _resting_until().labels(host).set(0)
+            self._forget(host)
             return
-        breaker = self._known.setdefault(host, Breaker())
-        breaker.failures, breaker.is_trying, breaker.reason = breaker.failures + 1, False, reason
-        if breaker.failures >= self._most:
-            breaker.resting_until = time.monotonic() + self._rest_s
+        with self._board.changing() as known:
+            breaker = known.setdefault(host, Breaker())
+            breaker.failures, breaker.trying_until, breaker.reason = breaker.failures + 1, 0.0, reason
+            is_resting = breaker.failures >= self._most
+            if is_resting:
+                breaker.resting_until = time.time() + self._rest_s
+        if is_resting:
             _resting_until().labels(host).set(clock.now_ms() / 1000 + self._rest_s)
             log.warning("upstream_resting", host=host, seconds=self._rest_s, reason=reason)
 
     def forgive(self, host: str) -> None:
         """After a request that was given up by us: it says nothing of the host."""
-        if host in self._known:
-            self._known[host].is_trying = False
+        if host in self._board.read():
+            with self._board.changing() as known:
+                known.get(host, Breaker()).trying_until = 0.0
 
     def resting(self) -> list[Resting]:
         """Every host that is left alone now."""
-        now = time.monotonic()
         return [
-            Resting(host, round(one.resting_until - now, 1), one.failures, one.reason)
-            for host, one in sorted(self._known.items())
-            if one.failures >= self._most and one.resting_until > now
+            Resting(host, round(left_s, 1), one.failures, one.reason)
+            for host, one in sorted(self._board.read().items())
+            if one.failures >= self._most and (left_s := self._left_s(one)) > 0
         ]
+
+    def _forget(self, host: str) -> None:
+        if host not in self._board.read():
+            return
+        with self._board.changing() as known:
+            breaker = known.pop(host, Breaker())
+        if breaker.failures >= self._most:
+            log.info("upstream_back", host=host)
+            _resting_until().labels(host).set(0)
+
+    def _left_s(self, breaker: Breaker) -> float:
+        # A clock that was set back must not make it longer.
+        return min(breaker.resting_until - time.time(), self._rest_s)
+
+
+class Board:
+    """Host -> breaker, in memory or in a small file that is there while there is anything to say."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._own: dict[str, Breaker] = {}
+
+    def read(self) -> Mapping[str, Breaker]:
+        """What is known now."""
+        return self._own if self._path is None else _read(self._path)
+
+    @contextmanager
+    def changing(self) -> Iterator[dict[str, Breaker]]:
+        """What is known, to be changed; nobody else changes it meanwhile.
+
+        A disk that takes no more costs what would have been known, and no request.
+        """
+        if self._path is None:
+            yield self._own
+            return
+        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            before = _read(self._path)
+            known = _read(self._path)
+            yield known
+            if known != before:
+                _write(self._path, known)
+        finally:
+            os.close(descriptor)
+
+
+_decoder = msgspec.json.Decoder(dict[str, Breaker])
+
+
+def _read(path: Path) -> dict[str, Breaker]:
+    try:
+        return _decoder.decode(path.read_bytes())
+    except (FileNotFoundError, msgspec.DecodeError):
+        return {}
+
+
+def _write(path: Path, known: Mapping[str, Breaker]) -> None:
+    try:
+        if not known:
+            path.unlink(missing_ok=True)
+            return
+        part = path.with_suffix(".part")
+        part.write_bytes(msgspec.json.encode(known))
+        part.replace(path)
+    except OSError as error:
+        log.warning("breakers_not_kept", reason=str(error))

@@ -15,8 +15,6 @@ from yarl import URL
 
 from headgate.http.addresses import Nearness, guarded_socket
 from headgate.http.answers import CHUNK_BYTES, Answer
-from headgate.http.bandwidth import Bandwidth
-from headgate.http.breakers import Breakers
 from headgate.http.certificates import make_context
 from headgate.http.failures import (
     PROXY_ERRORS,
@@ -28,6 +26,7 @@ from headgate.http.failures import (
     untrusted,
 )
 from headgate.http.files import open_file
+from headgate.http.limits import Limits
 from headgate.http.masking import mask_url
 from headgate.http.network import Network, obstacle
 from headgate.http.peer import find_issuer
@@ -61,7 +60,7 @@ class Outgoing:
 
     `network` says how requests leave. `file_roots` are the folders under which file:// may read. `redirect_hosts` are
     the host names a redirect may lead to; with `*` every host, as long as its address is no nearer to us than the
-    upstream's. `breakers` know which hosts are left alone.
+    upstream's. `limits` hold for all who share them.
     """
 
     def __init__(
@@ -71,16 +70,17 @@ class Outgoing:
         file_roots: Sequence[Path] = (),
         user_agent: str | None = None,
         redirect_hosts: Collection[str] = (ANY_HOST,),
-        breakers: Breakers | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.network = network or Network()
         self._file_roots = tuple(file_roots)
         self._signer = None if self.network.s3 is None else Signer(self.network.s3)
-        self._slots = asyncio.Semaphore(self.network.connections)
-        self._bandwidth = Bandwidth(self.network.bytes_per_second) if self.network.bytes_per_second else None
+        limits = limits or Limits()
+        self._breakers = limits.breakers
+        self._slots = limits.slots(self.network.owner)
+        self._bandwidth = limits.bandwidth(self.network.owner, self.network.bytes_per_second)
         self._user_agent = user_agent or default_user_agent()
         self._redirect_hosts = frozenset(host.lower() for host in redirect_hosts)
-        self._breakers = breakers or Breakers()
         self._tls: ssl.SSLContext | None = None
         self._sessions: dict[Nearness, aiohttp.ClientSession] = {}
         self._users = 0
@@ -121,7 +121,7 @@ class Outgoing:
                 yield answer
             return
         hop = self._first(url, headers) if told_by is None else await self._told(url, headers, told_by)
-        async with self._used(), self._slots:
+        async with self._used(), self._slots.taken(self.network.connections):
             response = await self._persist(hop, method, body)
             try:
                 yield self._answer(response)

@@ -48,9 +48,9 @@ class NetworkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] | None = None
     """How often a request that found no answer, or a passing failure, is made again."""
     connections: _Count | None = None
-    """Requests open at once, per process."""
+    """Requests open at once, of all processes together."""
     bytes_per_second: Annotated[int, msgspec.Meta(ge=1024)] | None = None
-    """Most bytes received per second, per process."""
+    """Most bytes received per second, by all processes together."""
     s3_region: str | None = None
     """Where an `s3://` bucket is; us-east-1 unless set."""
     s3_endpoint: str | None = None

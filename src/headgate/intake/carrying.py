@@ -8,14 +8,18 @@ from headgate.conda.shards import Shard
 
 def carry_over(new: Shard, old: Shard | None, cached: Collection[str], *, is_first: bool, now_ms: int) -> Shard:
     """The upstream's shard, each record stamped with when it was first seen, and what we must keep of the old one."""
-    before = {} if old is None else dict(old.records())
+    if old is None:
+        for _, rec in new.records():
+            stamp(rec, known_ms=None, first_sync=is_first, now_ms=now_ms)
+        return new
+    before = dict(old.records())
     for filename, rec in new.records():
         earlier = before.get(filename)
         # Other bytes under an old name are news: their clock starts again.
         is_same = earlier is not None and earlier.get("sha256") == rec.get("sha256")
         known_ms = earlier.get("indexed_timestamp") if earlier is not None and is_same else None
         stamp(rec, known_ms=known_ms, first_sync=is_first, now_ms=now_ms)
-    if old is not None and cached:
+    if cached:
         _keep(new, old, set(cached))
     return new
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import delete
 
+from headgate.channels.metadata import read_trust
 from headgate.channels.model import Source
 from headgate.channels.trusts import Check, TrustSettings
 from headgate.conda.content_trust import (
@@ -105,15 +105,6 @@ def _check_manager_version(manager: Metadata, kept: dict[int, bytes]) -> None:
             "content-trust-invalid",
             f"The upstream shows version {manager.version} of its key_mgr, and has shown {newest} before.",
         )
-
-
-async def read_trust(connection: AsyncConnection, source_id: int) -> dict[str, dict[int, bytes]]:
-    """What was learned of a mirror's upstream: kind -> version -> bytes."""
-    columns = tables_signatures.source_trust.c
-    found: dict[str, dict[int, bytes]] = {}
-    for row in await connection.execute(select(tables_signatures.source_trust).where(columns.source_id == source_id)):
-        found.setdefault(row.kind, {})[row.version] = row.body
-    return found
 
 
 async def _keep(

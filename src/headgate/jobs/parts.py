@@ -8,6 +8,7 @@ from headgate.airgap.drops import DropFolder
 from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
 from headgate.channels.routes import Routes
+from headgate.channels.signing import SigningService
 from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
@@ -38,6 +39,7 @@ class WorkerParts:
     routes: Routes
     jobs: JobService
     root: TrustRoot
+    signing: SigningService
     ldap: LdapSync
     feeds: FeedService
     keeper: AdvisoryKeeper

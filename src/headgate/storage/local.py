@@ -22,8 +22,9 @@ class BlobWriter:
     Its file is locked while it is written: what no living process holds may be swept.
     """
 
-    def __init__(self, folder: DataFolder) -> None:
+    def __init__(self, folder: DataFolder, *, has_md5: bool = True) -> None:
         self._folder = folder
+        self._has_md5 = has_md5
         self.path, self.file = _create_locked(folder.incoming)
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
@@ -34,7 +35,8 @@ class BlobWriter:
         with disk_errors():
             self.file.write(data)
         self._sha256.update(data)
-        self._md5.update(data)
+        if self._has_md5:
+            self._md5.update(data)
         self.size_bytes += len(data)
 
     def rewind(self) -> None:
@@ -49,7 +51,7 @@ class BlobWriter:
 
     @property
     def md5(self) -> str:
-        """MD5 of what was written so far, which conda's records still carry."""
+        """MD5 of what was written so far, which conda's records still carry; not for blobs that no record is of."""
         return self._md5.hexdigest()
 
     def commit(self) -> Sha256:
@@ -86,10 +88,10 @@ class BlobStore:
         return path if path.exists() else None
 
     @contextlib.contextmanager
-    def writer(self) -> Iterator[BlobWriter]:
+    def writer(self, *, has_md5: bool = True) -> Iterator[BlobWriter]:
         """A new blob; what was not committed when the block ends is cancelled."""
         with disk_errors():
-            writer = BlobWriter(self.folder)
+            writer = BlobWriter(self.folder, has_md5=has_md5)
         try:
             yield writer
         finally:
@@ -121,7 +123,7 @@ class BlobStore:
         """Write a blob in a thread by calling `write(writer)`; its digest and size in bytes."""
 
         def work() -> tuple[Sha256, int]:
-            with self.writer() as writer:
+            with self.writer(has_md5=False) as writer:
                 write(writer)
                 return writer.commit(), writer.size_bytes
 

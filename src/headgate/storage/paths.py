@@ -10,6 +10,7 @@ DATA/
 ├── incoming/<random>.part       uploads and documents being written, locked; swept when a process starts
 ├── incoming/<sha256>.fetch      an artifact on its way from upstream, tailed by every process that serves it
 ├── scratch/                     upstream documents being read; likewise
+├── outgoing/                    what the processes share of limits and of hosts that do not answer
 ├── workers/<name>.lock          one per jobs worker, locked while it lives
 ├── exports/<job>/               what a bundle is made of, until it was fetched or is old
 ├── imports/<random>.bundle      bundles being taken in
@@ -37,6 +38,7 @@ class DataFolder:
         self.exports = root / "exports"
         self.imports = root / "imports"
         self.advisories = root / "advisories"
+        self.outgoing = root / "outgoing"
         self.metrics = root / "metrics"
         self.workers = root / "workers"
         self.lock = root / "lock"
@@ -44,7 +46,7 @@ class DataFolder:
     def create(self) -> None:
         """Make the folders; nobody else on the machine may look into them."""
         carried = (self.exports, self.imports, self.advisories)
-        working = (self.incoming, self.scratch, self.metrics, self.workers)
+        working = (self.incoming, self.scratch, self.metrics, self.workers, self.outgoing)
         for folder in (self.root, self.blobs, *working, *carried):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

@@ -1,5 +1,8 @@
 """The migrations make the tables that the code knows, on both databases."""
 
+from importlib import import_module
+from pathlib import Path
+
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
@@ -9,6 +12,8 @@ from headgate.db import tables
 
 
 def _differences(connection: Connection) -> list[object]:
+    for path in Path(str(tables.__file__)).parent.glob("tables_*.py"):
+        import_module(f"headgate.db.{path.stem}")
     return [
         one
         for one in compare_metadata(MigrationContext.configure(connection), tables.metadata)

@@ -9,6 +9,7 @@ from aiohttp import web
 from headgate.http.bandwidth import Bandwidth
 from headgate.http.breakers import Breakers
 from headgate.http.client import Outgoing
+from headgate.http.limits import Limits
 from headgate.http.network import Network
 from headgate.http.retries import LONGEST_PAUSE_S, backoff_s, pause_s
 from headgate.kernel import clock
@@ -77,8 +78,8 @@ def test_pauses_grow_and_heed_what_was_said() -> None:
 
 
 async def test_host_that_never_answers_is_left_alone_for_a_while() -> None:
-    breakers = Breakers(failures=3, rest_s=60)
-    client = Outgoing(breakers=breakers)
+    limits = Limits(failures=3, rest_s=60)
+    client = Outgoing(limits=limits)
     codes = []
     for _ in range(5):
         with pytest.raises(Unavailable) as raised:
@@ -87,7 +88,7 @@ async def test_host_that_never_answers_is_left_alone_for_a_while() -> None:
         codes.append(raised.value.code)
     await client.close()
     assert codes == ["upstream-unreachable"] * 3 + ["upstream-resting"] * 2
-    [resting] = breakers.resting()
+    [resting] = limits.breakers.resting()
     assert (resting.host, resting.failures) == ("127.0.0.1:1", 3)
     assert 0 < resting.seconds <= 60
 

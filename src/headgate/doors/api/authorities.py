@@ -22,7 +22,7 @@ async def show_network(_caller: NetworkManager, services: Services) -> NetworkAn
         retries=network.retries,
         connections=network.connections,
         ca=[bundle.name for bundle in bundles if bundle.is_everywhere],
-        resting=[RestingAnswer.model_validate(one) for one in services.routes.breakers.resting()],
+        resting=[RestingAnswer.model_validate(one) for one in services.routes.all_resting()],
     )
 
 

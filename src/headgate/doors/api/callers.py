@@ -120,6 +120,7 @@ AdvisoryKeeping = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_MA
 AdvisoryReading = Annotated[Principal, Depends(_on_server(Permission.ADVISORY_READ))]
 PolicyManager = Annotated[Principal, Depends(_on_server(Permission.POLICY_MANAGE))]
 PolicyReader = Annotated[Principal, Depends(_on_server(Permission.POLICY_READ))]
+Signer = Annotated[Principal, Depends(_on_server(Permission.SIGNING_MANAGE))]
 BundleTruster = Annotated[Principal, Depends(_on_server(Permission.BUNDLE_TRUST))]
 NetworkManager = Annotated[Principal, Depends(_on_server(Permission.NETWORK_MANAGE))]
 JobManager = Annotated[Principal, Depends(_on_server(Permission.JOB_MANAGE))]

@@ -14,6 +14,7 @@ _SETTINGS = {
     "is_hiding": True,
     "is_keeping_cached": True,
     "is_hiding_broken": False,
+    "is_signing": False,
     "description": "What the team builds.",
 }
 _CHANNEL: dict[str, Any] = {
@@ -41,6 +42,7 @@ class SettingsBody(BaseModel):
     is_keeping_cached: StrictBool | None = Field(
         default=None, description="Mirror: cached files outlive their upstream."
     )
+    is_signing: StrictBool | None = Field(default=None, description="Records bear signatures of this server's own.")
     is_hiding_broken: StrictBool | None = Field(
         default=None, description="Records are not listed whose dependencies policies keep out of the channel."
     )

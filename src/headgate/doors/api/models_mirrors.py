@@ -45,8 +45,12 @@ class NetworkBody(BaseModel):
     connect_timeout_seconds: float | None = Field(default=None, gt=0, le=3600)
     stall_timeout_seconds: float | None = Field(default=None, gt=0, le=3600)
     retries: int | None = Field(default=None, ge=0, le=10, description="Of a request that met a passing failure.")
-    connections: int | None = Field(default=None, ge=1, le=1000, description="Requests open at once, per process.")
-    bytes_per_second: int | None = Field(default=None, ge=1024, le=1 << 40, description="Received, per process.")
+    connections: int | None = Field(
+        default=None, ge=1, le=1000, description="Requests open at once, of the whole server."
+    )
+    bytes_per_second: int | None = Field(
+        default=None, ge=1024, le=1 << 40, description="Received, by the whole server."
+    )
     s3_region: Text | None = Field(default=None, description="Of an s3:// bucket; us-east-1 unless set.")
     s3_endpoint: Text | None = Field(default=None, description="URL of an S3 service that is not AWS.")
     s3_path_style: StrictBool | None = Field(
@@ -213,7 +217,7 @@ class MirrorStatusAnswer(BaseModel):
     urls: list[str]
     subdirs: list[str] | None
     warnings: list[str]
-    resting: list[RestingAnswer] = Field(description="Its hosts that the web worker which answers leaves alone.")
+    resting: list[RestingAnswer] = Field(description="Its hosts that are left alone just now.")
     status: list[MirrorSubdirAnswer]
 
 

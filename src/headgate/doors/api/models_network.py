@@ -61,7 +61,7 @@ class NetworkAnswer(BaseModel):
     retries: int
     connections: int
     ca: list[str] = Field(description="CA bundles that are trusted everywhere.")
-    resting: list[RestingAnswer] = Field(description="Hosts that the web worker which answers leaves alone.")
+    resting: list[RestingAnswer] = Field(description="Hosts that are left alone just now.")
 
 
 class TrialStepAnswer(BaseModel):

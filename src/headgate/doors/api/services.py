@@ -27,6 +27,7 @@ from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
 from headgate.channels.service import ChannelService
+from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
@@ -88,6 +89,10 @@ class ApiCore(Protocol):
     @property
     def ldap(self) -> LdapService:
         """Writes LDAP directories."""
+
+    @property
+    def signing(self) -> SigningService:
+        """Keeps our own signing keys."""
 
     @property
     def trust(self) -> TrustService:

@@ -16,6 +16,7 @@ from headgate.channels.catalog import Catalog
 from headgate.channels.documents import CHANNEL_WIDE
 from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.maps import Maps
+from headgate.channels.metadata import read_metadata
 from headgate.channels.model import Channel, Privacy, SubdirState
 from headgate.channels.notices import read_notices
 from headgate.channels.patching import PatchService
@@ -76,6 +77,9 @@ class CondaDoor:
             await self._answer_subdir(scope, send, channel, path.subdir, visit)
         elif path.is_listing:
             await self._send_listing(scope, send, channel)
+        elif path.is_trust:
+            body = await read_metadata(self.database, channel, path.document or "")
+            await self._send_small(scope, send, channel, _CONTENT_TYPES["json"], body)
         else:
             await self._send_document(scope, send, channel, CHANNEL_WIDE, path.document or "")
 

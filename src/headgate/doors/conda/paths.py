@@ -5,6 +5,7 @@
 [/t/<token>] /<channel>…                (a token at the root: rattler puts it there, whatever follows)
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
@@ -27,6 +28,7 @@ SUBDIR_DOCUMENTS = frozenset(
     }
 )
 CHANNEL_DOCUMENTS = frozenset({"channeldata.json", "notices.json"})
+_TRUST = re.compile(r"key_mgr\.json|([1-9][0-9]{0,5}\.)?root\.json")
 _SIDECAR = ".sigs"
 _SHARD_SUFFIX = ".msgpack.zst"
 _PREFIXES = ((b"conda",), (b"get",), (b"api", b"repo"))
@@ -48,6 +50,11 @@ class CondaPath:
     artifact: ArtifactName | None = None
     sidecar: str | None = None
     is_listing: bool = False
+
+    @property
+    def is_trust(self) -> bool:
+        """Whether it is metadata of conda content trust."""
+        return self.document is not None and _TRUST.fullmatch(self.document) is not None
 
 
 @lru_cache(maxsize=20_000)
@@ -97,7 +104,7 @@ def _classify(parts: list[str], token: str | None) -> CondaPath:
     if not parts or "" in parts:
         raise Invalid("path-invalid", "the path has an empty part.")
     *folders, last = parts
-    if last in CHANNEL_DOCUMENTS:
+    if last in CHANNEL_DOCUMENTS or _TRUST.fullmatch(last):
         return CondaPath(_channel(folders), token, document=last)
     if last.endswith(_SHARD_SUFFIX) and folders[-1:] == ["shards"]:
         digest = Sha256.parse(last.removesuffix(_SHARD_SUFFIX))
