@@ -44,7 +44,7 @@ from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService, follow_promotion
 from headgate.approvals.rules import RulesService
-from headgate.audit.room import AuditRoom, open_store
+from headgate.audit.room import AuditRoom
 from headgate.audit.room import open_room as open_audit
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
@@ -85,6 +85,8 @@ from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
+from headgate.reports.room import open_room as open_reports
 from headgate.settings import Settings, load_settings
 from headgate.storage.local import BlobStore
 from headgate.storage.paths import DataFolder
@@ -279,6 +281,7 @@ class Services:
     advisories: AdvisoryRoom
     exposure: Exposure
     audit: AuditRoom
+    reports: ReportRoom
 
     async def start(self) -> None:
         """Load what is remembered, and remove what a killed worker left half-written."""
@@ -328,7 +331,7 @@ def build_services(place: Place) -> Services:
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
     hosted = HostedWriter(database)
-    limits = ArchiveLimits(**settings.upload.model_dump())
+    audit = open_audit(database, place.folder.access_log, secret, settings.access_log, UNLOGGED.inc)
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
@@ -357,7 +360,7 @@ def build_services(place: Place) -> Services:
         gatekeeper=gatekeeper,
         jobs=jobs,
         hosted=hosted,
-        uploads=Uploads(store, hosted, limits, root),
+        uploads=Uploads(store, hosted, ArchiveLimits(**settings.upload.model_dump()), root),
         routes=routes,
         flights=flights,
         locator=locator,
@@ -379,13 +382,8 @@ def build_services(place: Place) -> Services:
         request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
-        audit=open_audit(
-            database,
-            open_store(database, place.folder.access_log),
-            settings.access_log.masking(secret),
-            frozenset(settings.access_log.kinds),
-            UNLOGGED.inc,
-        ),
+        audit=audit,
+        reports=open_reports(database, audit, maps, advisories.book),
     )
 
 

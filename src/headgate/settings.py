@@ -237,6 +237,22 @@ class AccessLogSettings(_Section):
         return Masking(secret, self.addresses, self.people)
 
 
+class AuditSettings(_Section):
+    """How long it is remembered who changed what."""
+
+    keep_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long audit events are kept; 0: for good. A signed checkpoint stays.",
+    )
+
+    @property
+    def keep(self) -> timedelta | None:
+        """The same as a length of time; None: for good."""
+        return timedelta(days=self.keep_days) if self.keep_days else None
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -269,6 +285,7 @@ class Settings(BaseSettings):
     airgap: AirgapSettings = AirgapSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     access_log: AccessLogSettings = AccessLogSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

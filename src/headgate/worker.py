@@ -15,17 +15,23 @@ from headgate.advisories.book import AdvisoryBook
 from headgate.advisories.feeds import FeedService
 from headgate.advisories.importing import Importer
 from headgate.advisories.store import TOPIC as ADVISORIES
+from headgate.audit.checkpoints import Retention
 from headgate.audit.room import open_store
+from headgate.audit.signing import Signer
+from headgate.audit.streams import PURPOSE, Forwarder
 from headgate.bootstrap import Core, Place, build_airgap, build_core, open_place, open_routes
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
+from headgate.channels.routes import Routes
 from headgate.conda.attestations import TrustRoot
+from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
+from headgate.db.turns import Turns
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
-from headgate.jobs.records import RecordKeeper
+from headgate.jobs.records import KeepingPlan, RecordKeeper
 from headgate.jobs.requests import UpkeepRequest
 from headgate.jobs.runner import UpkeepPlan, run_worker
 from headgate.jobs.service import JobService
@@ -70,7 +76,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             feeds,
             keeper,
             build_airgap(core),
-            _build_keeper(core),
+            _build_keeper(core, routes),
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:
@@ -81,10 +87,16 @@ async def work(place: Place, *, has_parent: bool) -> None:
         await core.database.close()
 
 
-def _build_keeper(core: Core) -> RecordKeeper:
-    settings = core.place.settings.access_log
-    store = open_store(core.database, core.place.folder.access_log)
-    return RecordKeeper(store, timedelta(days=settings.keep_days), timedelta(days=settings.keep_daily_days))
+def _build_keeper(core: Core, routes: Routes) -> RecordKeeper:
+    settings, database = core.place.settings, core.database
+    log, secret = settings.access_log, load_secret(core.place.folder.secret)
+    return RecordKeeper(
+        open_store(database, core.place.folder.access_log),
+        KeepingPlan(timedelta(days=log.keep_days), timedelta(days=log.keep_daily_days)),
+        Retention(database, Signer(secret), settings.audit.keep),
+        Forwarder(database, Sealer(secret, PURPOSE), routes.everywhere),
+        Turns(database, core.place.folder.workers),
+    )
 
 
 def _stop_on(stop: asyncio.Event, *, has_parent: bool) -> None:

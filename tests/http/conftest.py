@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from zlib import crc32
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from headgate.access.permissions import ScopeAction
 from headgate.bootstrap import Services
@@ -49,8 +51,14 @@ class Callers:
     with_token: Callable[[str], httpx.AsyncClient]
 
 
+@pytest.fixture(scope="session")
+def api() -> FastAPI:
+    """The application without services: its models take a while to build at the first request, so all tests share it."""
+    return build_api(cast(Services, None))
+
+
 @pytest.fixture
-async def callers(services: Services) -> AsyncIterator[Callers]:
+async def callers(services: Services, api: FastAPI) -> AsyncIterator[Callers]:
     access = services.core.access
     await access.create_user("test", "ada", PASSWORD, is_administrator=True)
     await access.create_user("test", "bob", PASSWORD, is_administrator=False)
@@ -64,14 +72,14 @@ async def callers(services: Services) -> AsyncIterator[Callers]:
         ]
     }
     await services.snapshots.reload()
-    app = build_api(services)
+    api.state.services = services
     async with AsyncExitStack() as stack:
         made: list[httpx.AsyncClient] = []
 
         def client(token: str | None) -> httpx.AsyncClient:
             made.append(
                 httpx.AsyncClient(
-                    transport=httpx.ASGITransport(app),
+                    transport=httpx.ASGITransport(api),
                     base_url="http://headgate.test/api/v1",
                     headers={} if token is None else {"authorization": f"Bearer {token}"},
                 )

@@ -148,6 +148,21 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /exemptions", 200, None),
     ("POST /exemptions", 201, {"kind": "spec", "target": "numpy", "reason": "needed", "channel": "team"}),
     ("DELETE /exemptions/1", 204, None),
+    ("GET /audit/events", 200, None),
+    ("GET /audit/events/1", 200, None),
+    ("GET /audit/export", 200, None),
+    ("GET /audit/requests", 200, None),
+    ("GET /audit/verify", 200, None),
+    ("GET /reports/affected?target=demo", 200, None),
+    ("GET /reports/approvals", 200, None),
+    ("GET /reports/downloads", 200, None),
+    ("GET /reports/licences?channel=team", 200, None),
+    ("GET /reports/stale?channel=team", 200, None),
+    ("GET /reports/storage", 200, None),
+    ("GET /audit/streams", 200, None),
+    ("POST /audit/streams", 201, {"name": "siem", "url": "syslog+udp://127.0.0.1"}),
+    ("DELETE /audit/streams/gone", 404, None),
+    ("GET /audit/evidence", 200, None),
     ("GET /incidents", 200, None),
     ("POST /incidents", 201, {"target": "demo", "reason": "evil"}),
     ("GET /incidents/1", 404, None),
@@ -221,6 +236,8 @@ def generic(route: str) -> str:
         .replace("policies/everywhere", "policies/{name}")
         .replace("exemptions/1", "exemptions/{id}")
         .replace("incidents/1", "incidents/{id}")
+        .replace("events/1", "events/{number}")
+        .replace("streams/gone", "streams/{name}")
         .replace("outer/world", "{channel}")
         .replace("team", "{channel}")
         .replace(FILE, "{subdir}/{filename}")

@@ -36,7 +36,8 @@ async def test_created_channel_is_there_at_once(callers: Callers) -> None:
     assert created.status_code == 201
     shown = await callers.anonymous.get("/channels/team/dev")
     assert shown.json() == created.json()
-    settings = {"is_hiding": True, "is_keeping_cached": True, "is_hiding_broken": False, "description": "Ours."}
+    switches = {"is_hiding": True, "is_keeping_cached": True, "is_hiding_broken": False, "is_signing": False}
+    settings = switches | {"description": "Ours."}
     assert shown.json()["settings"] == settings
     assert [one["name"] for one in shown.json()["subdirs"]] == ["noarch"]
 

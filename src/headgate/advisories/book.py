@@ -5,6 +5,8 @@ only taken in for packages that somebody gave such an identity.
 """
 
 import asyncio
+import hashlib
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -130,7 +132,7 @@ async def _load_advisories(connection: AsyncConnection, draft: _Draft, since: in
         if row.state == "live":
             others = tuple(sorted(aliases.get(row.id, set()) - {row.id}))
             draft.briefs[row.id] = _brief(row, others)
-            draft.canonical.update(dict.fromkeys((row.id, *others), row.id))
+            draft.canonical.update(dict.fromkeys(others, row.id))
     products = {one.name for one in draft.affected if one.ecosystem == "CPE"}
     found = tables.advisory_affected.c
     statement = select(found.advisory, found.ecosystem, found.name, found.body)
@@ -140,8 +142,10 @@ async def _load_advisories(connection: AsyncConnection, draft: _Draft, since: in
 
 
 def _brief(row: Any, aliases: tuple[str, ...]) -> Brief:
-    digest = row.digest + repr((row.epss, row.is_known_exploited)).encode()
-    return Brief(row.id, aliases, row.cvss, row.severity, row.epss, row.is_known_exploited, row.is_malicious, digest)
+    said = row.digest + repr((row.epss, row.is_known_exploited)).encode()
+    digest = hashlib.blake2b(said, digest_size=12).digest()
+    severity = None if row.severity is None else sys.intern(row.severity)
+    return Brief(row.id, aliases, row.cvss, severity, row.epss, row.is_known_exploited, row.is_malicious, digest)
 
 
 async def _load_products(connection: AsyncConnection, draft: _Draft, products: Collection[Package]) -> None:
@@ -153,11 +157,13 @@ async def _load_products(connection: AsyncConnection, draft: _Draft, products: C
 
 
 def _add(draft: _Draft, row: Any) -> None:
-    if row.advisory not in draft.briefs:
+    brief = draft.briefs.get(row.advisory)
+    if brief is None:
         return
-    package = Package(row.ecosystem, row.name)
-    draft.affected[package] = {**draft.affected.get(package, {}), row.advisory: row.body}
-    draft.packages[row.advisory] = (*draft.packages.get(row.advisory, ()), package)
+    # Texts that are the same are one object: there are hundreds of thousands of each.
+    package = Package(sys.intern(row.ecosystem), row.name)
+    draft.affected[package] = {**draft.affected.get(package, {}), brief.id: row.body}
+    draft.packages[brief.id] = (*draft.packages.get(brief.id, ()), package)
 
 
 def _forget(draft: _Draft, advisory: str) -> None:

@@ -68,7 +68,7 @@ class FileFate(StrEnum):
     CONFLICT = "conflict"
     """The target has, or had, that name with other bytes."""
     HELD = "held"
-    """The target's policies would hold it back."""
+    """Policies hold it back here, or would in the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class BatchService:
         if wish.target is not None:
             target = await get_channel(connection, wish.target)
             require_hosted(target)
-            items = await _compared(connection, target, items)
+            items = await _compared(connection, source, target, items)
         return Batch(wish, items)
 
     def _adds(self, actor: str, batch: Batch) -> list[Change]:
@@ -305,8 +305,10 @@ async def _rows(
     ]
 
 
-async def _compared(connection: AsyncConnection, target: Channel, items: Sequence[BatchItem]) -> list[BatchItem]:
-    """The items as they stand in the target."""
+async def _compared(
+    connection: AsyncConnection, source: Channel, target: Channel, items: Sequence[BatchItem]
+) -> list[BatchItem]:
+    """The items as they stand in the target; what policies hold back on either side does not pass."""
     by_subdir: dict[Subdir, list[BatchItem]] = defaultdict(list)
     for item in items:
         by_subdir[item.subdir].append(item)
@@ -314,7 +316,11 @@ async def _compared(connection: AsyncConnection, target: Channel, items: Sequenc
     found: list[BatchItem] = []
     for subdir, some in by_subdir.items():
         held = await _held(connection, target, subdir, some)
-        barred = await foresee(connection, world, target, subdir, {one.filename: one.record for one in some})
+        records = {one.filename: one.record for one in some}
+        barred = {
+            **await foresee(connection, world, target, subdir, records),
+            **await foresee(connection, world, source, subdir, records),
+        }
         for item in some:
             status, sha256 = held.get(item.filename, ("", item.sha256))
             if sha256 != item.sha256:

@@ -91,6 +91,13 @@ class AuditTrail:
                 return
             after = events[-1].number
 
+    async def bounds(self, wanted: Wanted) -> tuple[int, int]:
+        """The first and the last number of some events; (1, 0) when there are none."""
+        chosen = _chosen(wanted).subquery().c
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(func.min(chosen.number), func.max(chosen.number)))).one()
+        return (row[0] or 1, row[1] or 0)
+
     async def verify(self) -> Proof:
         """Follow the chain from its beginning, or its last checkpoint, to its head."""
         async with self._database.read() as connection:

@@ -151,7 +151,7 @@ class Server:
         more = {"data": body, "headers": dict(headers), "expect100": True}
         return self._ask("POST", path, parameters, timeout_s=_UPLOAD_TIMEOUT_S, **more)
 
-    def fetch(self, path: str, take: Callable[[bytes], None]) -> None:
+    def fetch(self, path: str, take: Callable[[bytes], object], **parameters: Any) -> None:
         """Hand the document at a path to `take`, piece by piece."""
 
         async def read(answer: "ClientResponse") -> None:
@@ -160,7 +160,7 @@ class Server:
             async for piece in answer.content.iter_chunked(_PIECE_BYTES):
                 take(piece)
 
-        self._ask("GET", path, {}, read=read)
+        self._ask("GET", path, parameters, read=read)
 
     def _ask(
         self,

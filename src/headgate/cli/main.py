@@ -8,6 +8,7 @@ from headgate.cli import (
     access,
     advisory,
     artifact,
+    audit,
     bundle,
     ca,
     channel_life,
@@ -28,6 +29,7 @@ from headgate.cli import (
     pipeline,
     policy,
     promote,
+    report,
     request,
     role,
     serve,
@@ -88,6 +90,8 @@ app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
 app.add_typer(exemption.app, name="exemption")
 app.add_typer(incident.app, name="incident")
+app.add_typer(audit.app, name="audit")
+app.add_typer(report.app, name="report")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(signing.app, name="signing")
 app.add_typer(user.app, name="user")

@@ -28,6 +28,7 @@ from rattler.exceptions import SolverError
 
 from headgate.conda.repodata import render_repodata
 from headgate.conda.shards import Shard
+from headgate.conda.specs import parse_spec
 
 _NOARCH = "noarch"
 _PATIENCE = timedelta(seconds=60)
@@ -74,11 +75,11 @@ class Index:
     ) -> list[RepoDataRecord]:
         """One solution of the specs for a platform, on a machine that has more than is usual.
 
-        `preferred` records are kept where they fit. Raises Unsolvable.
+        `preferred` records are kept where they fit. Raises Unsolvable, Invalid `match-spec-invalid`.
         """
         try:
             return await solve_with_sparse_repodata(
-                list(specs),
+                [parse_spec(one) for one in specs],
                 [part for (_, subdir), part in self._parts.items() if subdir in {platform, _NOARCH}],
                 locked_packages=list(preferred),
                 virtual_packages=virtual_packages(platform, machine),

@@ -1,28 +1,45 @@
-"""Looking after what is recorded: the access log is folded into days, and what is old is forgotten."""
+"""Looking after what is recorded: sent on to streams, folded into days, and forgotten when it is old."""
 
 import asyncio
 import time
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from headgate.audit.access_store import AccessStore
+from headgate.audit.checkpoints import Retention
+from headgate.audit.streams import Forwarder
+from headgate.db.turns import Turns
 from headgate.kernel.errors import HeadgateError
 
 log = structlog.get_logger(__name__)
 
 _FOLD_S = 60.0
 _PRUNE_S = 3600.0
+_FORWARD_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeepingPlan:
+    """How long requests, and the days that they are folded into, are kept."""
+
+    keep: timedelta
+    keep_daily: timedelta
 
 
 class RecordKeeper:
     """Runs beside the jobs of every worker; each step may be done by several at a time."""
 
-    def __init__(self, store: AccessStore, keep: timedelta, keep_daily: timedelta) -> None:
+    def __init__(
+        self, store: AccessStore, plan: KeepingPlan, retention: Retention, forwarder: Forwarder, turns: Turns
+    ) -> None:
         self._store = store
-        self._keep = keep
-        self._keep_daily = keep_daily
+        self._plan = plan
+        self._retention = retention
+        self._forwarder = forwarder
+        self._turns = turns
         self._pruned_at = -_PRUNE_S
 
     async def look(self) -> None:
@@ -41,9 +58,22 @@ class RecordKeeper:
         finally:
             await self._store.close()
 
+    async def forward(self) -> None:
+        """Send audit events on, for ever; of all workers one at a time."""
+        while True:
+            try:
+                async with self._turns.take("audit-streams"):
+                    while True:
+                        await self._forwarder.deliver()
+                        await asyncio.sleep(_FORWARD_S)
+            except (SQLAlchemyError, HeadgateError) as error:  # the next turn tries again
+                log.warning("events_unsent", reason=str(error))
+            await asyncio.sleep(_FORWARD_S)
+
     async def look_once(self) -> None:
         """Fold what is new, and now and then forget what is old."""
         await self._store.fold()
         if time.monotonic() - self._pruned_at >= _PRUNE_S:
             self._pruned_at = time.monotonic()
-            await self._store.prune(self._keep, self._keep_daily)
+            await self._store.prune(self._plan.keep, self._plan.keep_daily)
+            await self._retention.prune()

@@ -16,6 +16,7 @@ from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
 from headgate.channels.revising import find_stale
 from headgate.channels.revisions import read_world
+from headgate.intake.attesting import check_again
 from headgate.jobs.airgap import look_across
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
@@ -32,6 +33,7 @@ _LOOK_S = 0.1
 _FIRST_CLEAN_UP_S = 600.0
 _CHECK_S = 5.0
 _REST_AFTER_FAILURE_S = 5.0
+_ATTESTATIONS_AT_ONCE = 50
 
 log = structlog.get_logger(__name__)
 
@@ -61,10 +63,12 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     looking = asyncio.create_task(around.look())
     carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     recording = asyncio.create_task(parts.records.look())
+    forwarding = asyncio.create_task(parts.records.forward())
     await stop.wait()
-    for task in (carrying, looking, recording):
+    besides = (carrying, looking, recording, forwarding)
+    for task in besides:
         task.cancel()
-    await asyncio.gather(carrying, looking, recording, return_exceptions=True)
+    await asyncio.gather(*besides, return_exceptions=True)
     DBOS.destroy()
     await closing()
     await executors.let_go()
@@ -90,6 +94,7 @@ class _Around:
         self._lost = lost
         self._stop = stop
         self._seen: int | None = None
+        self._has_old_attestations = True
         self._checked_at = -_CHECK_S
         # Soon after a start, so that a server which is restarted every day is cleaned up at all.
         self._cleaned_at = time.monotonic() - upkeep.interval_s + _FIRST_CLEAN_UP_S
@@ -122,6 +127,10 @@ class _Around:
             await self._lost.resume()
             await self._parts.keeper.look()
             await look_after_requests(self._parts.database, self._parts.jobs)
+        if self._has_old_attestations:
+            # Another trust root is in the settings than the one that they were checked against.
+            number = await check_again(self._parts.database, self._parts.root, _ATTESTATIONS_AT_ONCE)
+            self._has_old_attestations = number > 0
         version = self._parts.watch.version()
         if version != self._seen:
             self._seen = version

@@ -169,6 +169,8 @@ async def test_draft_tells_whether_specs_still_solve(services: Services) -> None
     assert before.filenames == ("app-1.0-0.conda", "lib-2.0-0.conda")
     assert not after.is_solved
     assert "lib" in (after.failure or "")
+    exact = await try_specs(services.core.database, world, channel, draft, ["lib 2.0"], "linux-64")
+    assert [one.is_solved for one in exact] == [True, False], "a bare version means just that one"
     still = await try_specs(services.core.database, world, channel, draft, ["lib"], "linux-64")
     assert [one.filenames for one in still] == [("lib-2.0-0.conda",), ("lib-1.0-0.conda",)]
 

@@ -34,6 +34,7 @@ from headgate.conda.content_trust import (
 )
 from headgate.conda.names import ChannelName, Subdir
 from headgate.http.client import Outgoing
+from headgate.intake.attesting import check_again
 from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import sync_subdir
 from headgate.intake.upstream import UpstreamReader
@@ -327,3 +328,19 @@ async def test_broken_attestations_of_an_upstream_are_facts_with_a_reason(upstre
     assert proof.state is ProofState.INVALID
     assert proof.reason
     assert await upstream.offered(LINUX) == {"signed-package"}, "reported, and no more"
+
+
+@needs_signing
+async def test_attestations_are_checked_again_against_another_root(upstream: Upstream, services: Services) -> None:
+    good = join_bundles(bundles_of((ATTESTATIONS / "conda-attestation.sigstore.json").read_bytes()))
+    empty = '{"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
+    (upstream.folder / "nobody.json").write_text(empty)
+    upstream.write({FILE: attested(good)}, {}, LINUX)
+    (upstream.folder / LINUX / f"{FILE}.sigs").write_bytes(good)
+    await upstream.follow()
+    await upstream.sync(LINUX, TrustRoot.load(upstream.folder / "nobody.json"))
+    assert (await upstream.proofs(f"linux-64/{FILE}"))[1].state is ProofState.INVALID
+    root = TrustRoot.load(ATTESTATIONS / "public-good.json")
+    assert await check_again(services.core.database, root, 10) == 1
+    assert (await upstream.proofs(f"linux-64/{FILE}"))[1].is_verified
+    assert await check_again(services.core.database, root, 10) == 0

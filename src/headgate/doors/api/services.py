@@ -36,6 +36,7 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -161,6 +162,10 @@ class ApiServices(Protocol):
     @property
     def advisories(self) -> AdvisoryRoom:
         """Knows advisories."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def exposure(self) -> Exposure:

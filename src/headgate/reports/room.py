@@ -1,0 +1,33 @@
+"""The services of this room, put together."""
+
+from dataclasses import dataclass
+
+from headgate.advisories.book import AdvisoryBook
+from headgate.audit.room import AuditRoom
+from headgate.channels.maps import Maps
+from headgate.db.engine import Database
+from headgate.reports.affected import BlastRadius
+from headgate.reports.downloads import DownloadReports
+from headgate.reports.evidence import EvidencePacks
+from headgate.reports.inventory import Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRoom:
+    """Makes reports."""
+
+    downloads: DownloadReports
+    inventory: Inventory
+    blast: BlastRadius
+    evidence: EvidencePacks
+
+
+def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
+    """The services over these databases."""
+    downloads = DownloadReports(audit.store)
+    return ReportRoom(
+        downloads,
+        Inventory(database, maps, downloads),
+        BlastRadius(database, audit.store, maps, book),
+        EvidencePacks(audit.trail, downloads, audit.signer),
+    )

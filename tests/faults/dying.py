@@ -1,0 +1,65 @@
+"""A process that does one piece of the gate's work on a data folder, and is killed (`kill -9`) at one point of it.
+
+    python -m tests.faults.dying DATA MODULE:FUNCTION TIMES WORK ARGUMENTS…
+
+It dies once the function has returned for the TIMES-th time. WORK is `revise CHANNEL SUBDIR`, `attach POLICY CHANNEL` or
+`import FEED FILE`. When it lives to the end, its exit code is 0.
+"""
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from headgate.advisories.room import open_room
+from headgate.bootstrap import Core, build_core, open_place
+from headgate.channels.policing import Target
+from headgate.channels.revising import revise_subdir
+
+
+def die_after(point: str, times: int) -> None:
+    """See to it that this process is killed there."""
+    module_name, _, path = point.partition(":")
+    module = importlib.import_module(module_name)
+    owner_name, _, name = path.rpartition(".")
+    owner = getattr(module, owner_name) if owner_name else module
+    real: Callable[..., Awaitable[Any]] = getattr(owner, name)
+    left = [times]
+
+    async def deadly(*args: Any, **given: Any) -> Any:
+        answer = await real(*args, **given)
+        left[0] -= 1
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return answer
+
+    setattr(owner, name, deadly)
+
+
+async def work(core: Core, words: list[str]) -> None:
+    """Do the work."""
+    match words:
+        case ["revise", channel, subdir]:
+            await revise_subdir(core.database, channel, subdir)
+        case ["attach", policy, channel]:
+            await core.policies.attach("tests", policy, Target(channel=channel))
+        case ["import", feed, path]:
+            await open_room(core.database).feeds.take("tests", feed, Path(path), is_whole=True)
+        case _:
+            raise SystemExit(f"{words} is none of the works in the docstring")
+    await core.database.close()
+
+
+def main() -> None:
+    """Read the words, and do it."""
+    data, point, times, *words = sys.argv[1:]
+    die_after(point, int(times))
+    asyncio.run(work(build_core(open_place(Path(data))), words))
+
+
+if __name__ == "__main__":
+    main()
