@@ -296,6 +296,7 @@ class Services:
         self.ldap.close()
         await self.flights.close()
         await self.routes.close()
+        await self.freshness.close()
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
         await self.audit.close()

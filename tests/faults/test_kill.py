@@ -132,7 +132,6 @@ def kill(server: LiveServer, victim: str) -> None:
         server.kill()
         server.start()
         return
-    # The oldest: granian gives up when a worker dies again within seconds of having been replaced.
     killed = min((pid for pid in before if is_jobs_worker(pid) is (victim == "jobs worker")), key=started_at)
     os.kill(killed, signal.SIGKILL)
     assert eventually(lambda: has_all(server) and killed not in workers(server), 60), f"no other {victim} came"
@@ -180,6 +179,20 @@ def test_twenty_kills_lose_nothing_that_was_acknowledged_and_leave_nothing_half_
                 check_everything(traffic)
             assert len(traffic.acknowledged) > CHAPTERS
             assert traffic.downloads > CHAPTERS
+
+
+def test_server_outlives_all_its_web_workers_again_and_again(tmp_path: Path) -> None:
+    def is_replaced(before: set[int]) -> bool:
+        return bool(has_all(server)) and not before & set(workers(server))
+
+    with Upstream() as upstream, LiveServer(tmp_path / "data", upstream=upstream.url, workers=2) as server:
+        for _ in range(2):
+            before = {pid for pid in workers(server) if not is_jobs_worker(pid)}
+            assert len(before) == 2
+            for pid in before:
+                os.kill(pid, signal.SIGKILL)
+            assert eventually(lambda before=before: is_replaced(before), 60), "none came back"  # type: ignore[misc]
+        server.kill()  # workers that are about to start take their time to stop
 
 
 @pytest.fixture

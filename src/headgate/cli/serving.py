@@ -1,7 +1,7 @@
 """The processes of a running server.
 
-    headgate serve ──┬── web workers (granian)            started anew when they die
-                     └── jobs workers (headgate.worker)   likewise, after a pause that grows; how many says `jobs.workers`
+    headgate serve ──┬── web workers (granian)            started anew when they die, after a pause that grows
+                     └── jobs workers (headgate.worker)   likewise; how many says `jobs.workers`
 
 Children end with this process, however that ends: web workers by the kernel's parent-death signal, the jobs worker
 because its standard input closes.
@@ -24,13 +24,13 @@ from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
-from granian.server import Server
 
 from headgate.bootstrap import Place
 from headgate.cli import folder
 from headgate.cli.greeting import client_lines, greeting, page_url, sign_in_lines
 from headgate.cli.jobs_process import JobsProcess
 from headgate.cli.output import Output
+from headgate.cli.web_processes import WebProcesses
 from headgate.kernel.errors import Conflict, Invalid
 from headgate.logs import set_up_logs
 from headgate.settings import ServerSettings, Settings
@@ -137,7 +137,7 @@ def claim(server: ServerSettings) -> tuple[str, int]:
 
 
 def _granian(settings: Settings, address: str, port: int) -> Any:
-    return Server(
+    return WebProcesses(
         "headgate.asgi:build",
         address=address,
         port=port,

@@ -6,6 +6,7 @@ from typing import Any
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from headgate.jobs.kinds import QUEUES
 
@@ -34,10 +35,15 @@ async def migrate_jobs(url: str) -> None:
 
 
 class _Client(DBOSClient):
-    """A client that closes the connections it was given; DBOS closes only those it made."""
+    """A client that closes the connections it was given; DBOS closes only those it made.
+
+    Its calls run in threads, which outlive whoever waited for them: a connection that comes back late is closed then.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._is_destroyed = False
+        event.listen(engine, "checkin", self._close_late)
         super().__init__(
             system_database_engine=engine,
             serializer=DBOSPortableJSONSerializer(),
@@ -46,9 +52,14 @@ class _Client(DBOSClient):
         )
 
     def destroy(self) -> None:
-        """Close every connection."""
+        """Close every connection, those in use when they come back."""
+        self._is_destroyed = True
         super().destroy()
         self._engine.dispose()
+
+    def _close_late(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        if self._is_destroyed:
+            record.close()
 
 
 def open_client(url: str) -> DBOSClient:

@@ -44,6 +44,10 @@ class Freshness:
         self._absent: dict[tuple[int, str], float] = {}
         self._tasks: set[asyncio.Task[str]] = set()
 
+    async def close(self) -> None:
+        """Wait for what is being asked for in the background."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     def notice(self, channel: Channel, subdir: str) -> None:
         """A client looks at this index: see to it that its upstreams have been looked at lately, in the background."""
         for mirror in self._mirrors(channel):

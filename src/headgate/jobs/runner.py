@@ -23,6 +23,7 @@ from headgate.jobs.executors import Executors
 from headgate.jobs.ldap import LdapClock
 from headgate.jobs.lost import LostJobs
 from headgate.jobs.parts import WorkerParts
+from headgate.jobs.polling import quieten
 from headgate.jobs.promote import look_after_requests
 from headgate.jobs.registry import make_jobs
 from headgate.jobs.requests import UpkeepRequest
@@ -55,6 +56,7 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     worker = open_worker(jobs_url, executors.name)
     closing = make_jobs(parts)
     DBOS.launch()
+    quieten(worker, jobs_url)
     _adopt_logs()
     await declare_queues()
     await parts.watch.start()
