@@ -13,6 +13,7 @@ from headgate.channels.history import list_revisions
 from headgate.channels.model import Channel, ChannelKind, Privacy
 from headgate.channels.sizes import Held, read_held
 from headgate.conda.names import Subdir
+from headgate.doors.web.channels import privacy_of
 from headgate.doors.web.toasts import Undo
 from headgate.doors.web.viewing import Viewer, anyone, change, require_typed
 from headgate.kernel import clock
@@ -71,7 +72,7 @@ async def set_channel(viewer: Viewer, form: Mapping[str, str]) -> Response:
     await viewer.services.core.channels.set(
         viewer.actor,
         channel.name,
-        privacy=Privacy(form.get("privacy") or channel.privacy),
+        privacy=privacy_of(form, channel.privacy),
         settings={"description": form.get("description", "").strip()},
     )
     await viewer.services.snapshots.reload()

@@ -13,7 +13,7 @@ from headgate.channels.model import Channel, ChannelKind, ChannelSettings, Priva
 from headgate.channels.sizes import Held, read_held
 from headgate.conda.names import ChannelName, Subdir
 from headgate.doors.web.viewing import Viewer, anyone, change, signed_in
-from headgate.kernel.errors import HeadgateError, NotFound, Refused
+from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Refused
 
 _KEYS = {"kind:": "mirror, hosted, virtual or bundle", "is:frozen": "whose index stands still"}
 
@@ -138,7 +138,7 @@ async def _create(
         viewer.actor,
         name,
         kind,
-        privacy=Privacy(form.get("privacy") or Privacy.PRIVATE),
+        privacy=privacy_of(form, Privacy.PRIVATE),
         settings=ChannelSettings(description=form.get("description", "").strip()),
         members=members,
         mirrors=mirrors,
@@ -156,6 +156,14 @@ def insist_managing(viewer: Viewer, name: str) -> None:
     decision = decide(viewer.principal, Permission.CHANNEL_MANAGE, name, None)
     if not decision.is_allowed:
         raise Refused("permission-denied", decision.reason)
+
+
+def privacy_of(form: Mapping[str, str], otherwise: Privacy) -> Privacy:
+    """Who may read it, as a form says. Raises Invalid `setting-invalid`."""
+    text = form.get("privacy") or otherwise.value
+    if text not in set(Privacy):
+        raise Invalid("setting-invalid", f"{text[:40]!r} says not who may read it: {', '.join(Privacy)}.")
+    return Privacy(text)
 
 
 def lines_of(text: str) -> list[str]:
