@@ -10,7 +10,8 @@ from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Imported, Importer
 from headgate.airgap.keys import generate_key, load_private_key, sign
 from headgate.airgap.manifest import Selection
-from headgate.bootstrap import Place, Services, build_services, opened_exporter
+from headgate.bootstrap import Place, Services, build_services
+from headgate.carrying import opened_exporter
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ArtifactName, ChannelName, Subdir
 from headgate.conda.shards import Shard, decode_stored

@@ -36,10 +36,10 @@ def package(
     return f"{stem}{extension}", _conda(stem, files) if extension == ".conda" else _tar_bz2(files)
 
 
-def archive(name: str, files: dict[str, bytes]) -> tuple[str, bytes]:
+def archive(name: str, files: dict[str, bytes], version: str = "1.0") -> tuple[str, bytes]:
     """The file name and the bytes of a noarch package with these files."""
-    plain = {"name": name, "version": "1.0", "build": "0", "build_number": 0, "depends": [], "subdir": "noarch"}
-    stem = f"{name}-1.0-0"
+    plain = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": [], "subdir": "noarch"}
+    stem = f"{name}-{version}-0"
     return f"{stem}.conda", _conda(stem, {"info/index.json": json.dumps(plain).encode(), **files})
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from headgate.approvals.requests import read_counts
 from headgate.bootstrap import Services, build_services, open_place
+from headgate.channels.file_sheets import FileSheets
 from headgate.channels.proofs import count_attestations
 from headgate.channels.revising import read_standing
 from headgate.doors.api.app import build_api
@@ -46,7 +47,7 @@ class Application:
         self._services = services
         self._api = build_api(services)
         self._conda = build_conda_door(services)
-        self._web = WebDoor(services)
+        self._web = WebDoor(services, FileSheets(services.core.database, services.core.store))
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI entry."""

@@ -32,11 +32,7 @@ from headgate.access.sessions import Lifetime, Sessions, SessionService
 from headgate.access.uses import TokenUses
 from headgate.advisories.room import AdvisoryRoom, open_room
 from headgate.advisories.store import TOPIC as ADVISORIES
-from headgate.airgap.drops import DropFolder
-from headgate.airgap.exporting import Exporter
 from headgate.airgap.exports import Exports
-from headgate.airgap.importing import Importer
-from headgate.airgap.trees import TreeImporter
 from headgate.airgap.trust import TrustService
 from headgate.approvals.candidates import Reader
 from headgate.approvals.life import Life, open_life
@@ -51,7 +47,7 @@ from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
-from headgate.channels.gatekeeper import Gatekeeper, open_gatekeeper
+from headgate.channels.gatekeeper import Gatekeeper
 from headgate.channels.incidents import IncidentService
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.maps import Maps
@@ -61,6 +57,7 @@ from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
 from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.routes import Routes
+from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
 from headgate.channels.signing import SigningService
@@ -83,7 +80,6 @@ from headgate.intake.hosted import HostedWriter
 from headgate.intake.uploads import Uploads
 from headgate.jobs.engine import open_client
 from headgate.jobs.freshness import Freshness
-from headgate.jobs.parts import AirgapParts
 from headgate.jobs.service import JobService
 from headgate.reports.room import ReportRoom
 from headgate.reports.room import open_room as open_reports
@@ -208,42 +204,6 @@ async def opened_core(place: Place) -> AsyncIterator[Core]:
         await core.database.close()
 
 
-def build_airgap(core: Core) -> AirgapParts:
-    """What carries things over the air gap, but for the exporter, which needs a way to the bytes."""
-    database, store, settings = core.database, core.store, core.place.settings.airgap
-    importer, drops = Importer(database, store), None
-    if settings.drop_folder is not None:
-        trees = TreeImporter(database, store)
-        drops = DropFolder(settings.drop_folder, database, store, importer, trees, settle_s=settings.settle_seconds)
-    return AirgapParts(
-        exports=Exports(store),
-        importer=importer,
-        drops=drops,
-        scan_s=settings.scan_seconds,
-        keep_s=settings.keep_hours * 3600,
-    )
-
-
-@contextlib.asynccontextmanager
-async def opened_exporter(core: Core) -> AsyncIterator[Exporter]:
-    """An exporter with a delivery chain of its own, closed at the end."""
-    database, store, routes = core.database, core.store, open_routes(core.place)
-    async with database.read() as connection:
-        await routes.load(connection)
-    flights = Flights(store, Landing(database, store))
-    watch = watch_of(database)
-    gatekeeper = open_gatekeeper(database, watch)
-    delivery = WithPolicy(gatekeeper, FromStore(store, FromUpstream(database, flights, routes)))
-    catalog = Catalog()
-    locator = Locator(database, catalog, Maps(database), ShardCache(database), gatekeeper)
-    try:
-        yield Exporter(database, store, catalog, locator, delivery)
-    finally:
-        await flights.close()
-        await routes.close()
-        await watch.close()
-
-
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a web worker serves with."""
@@ -280,6 +240,7 @@ class Services:
     request_rules: RulesService
     advisories: AdvisoryRoom
     exposure: Exposure
+    search: SearchService
     audit: AuditRoom
     reports: ReportRoom
 
@@ -383,6 +344,7 @@ def build_services(place: Place) -> Services:
         request_rules=RulesService(database),
         advisories=advisories,
         exposure=Exposure(database, maps, advisories.book),
+        search=SearchService(database, maps, shards, advisories.book),
         audit=audit,
         reports=open_reports(database, audit, maps, advisories.book),
     )

@@ -31,6 +31,9 @@ OTHER_VARIABLES = frozenset(
         "HEADGATE_SHARED",
         "HEADGATE_VENV",
         "HEADGATE_MITMDUMP",
+        "HEADGATE_AXE",
+        "HEADGATE_PICTURES",
+        "HEADGATE_SCALE",
     }
 )
 

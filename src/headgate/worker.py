@@ -19,16 +19,19 @@ from headgate.audit.checkpoints import Retention
 from headgate.audit.room import open_store
 from headgate.audit.signing import Signer
 from headgate.audit.streams import PURPOSE, Forwarder
-from headgate.bootstrap import Core, Place, build_airgap, build_core, open_place, open_routes
+from headgate.bootstrap import Core, Place, build_core, open_place, open_routes
+from headgate.carrying import build_airgap
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
 from headgate.channels.routes import Routes
+from headgate.channels.search_cards import CardWriter
 from headgate.conda.attestations import TrustRoot
 from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.turns import Turns
 from headgate.db.watch import watch_of
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
+from headgate.jobs.cards import CardKeeper
 from headgate.jobs.engine import open_client
 from headgate.jobs.parts import WorkerParts
 from headgate.jobs.records import KeepingPlan, RecordKeeper
@@ -77,6 +80,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             keeper,
             build_airgap(core),
             _build_keeper(core, routes),
+            CardKeeper(CardWriter(core.database), watch),
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:

@@ -1,4 +1,4 @@
-"""One Chromium for all tests here, and one live server per module."""
+"""One Chromium and one live server for all tests of a module."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -13,7 +14,8 @@ from tests.browser.watching import Visit
 from tests.live import LiveServer
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright runs, its event loop is in the way of every test that needs one of its own.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """Debian's browser."""
     path = shutil.which("chromium")
@@ -33,6 +35,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server that the tests of a module share: each makes its own channels and users."""
     with LiveServer(tmp_path_factory.mktemp("pages") / "data") as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def api(live: LiveServer) -> Iterator[httpx.Client]:
+    """The API of that server, as the administrator: for what a test needs before it looks at a page."""
+    headers = {"authorization": f"Bearer {live.token}"}
+    with httpx.Client(base_url=f"{live.url}/api/v1", headers=headers, timeout=30) as client:
+        yield client
 
 
 @pytest.fixture

@@ -202,6 +202,7 @@ OTHERS = {
     "GET /promotions",
     "GET /signing/root",
     "GET /promotions/{id}",
+    "GET /search",
     "GET /tokens",
     "POST /me/password",
     "POST /channels/{channel}/artifacts",

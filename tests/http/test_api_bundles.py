@@ -14,7 +14,8 @@ from headgate.airgap.container import opening
 from headgate.airgap.keys import generate_key, load_private_key, sign
 from headgate.airgap.manifest import decode_manifest
 from headgate.airgap.reading import open_bundle
-from headgate.bootstrap import Services, opened_exporter
+from headgate.bootstrap import Services
+from headgate.carrying import opened_exporter
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
 from tests.bundles import quiet

@@ -12,7 +12,8 @@ import zstandard
 
 from headgate.airgap.wishes import read_wish
 from headgate.asgi import Application
-from headgate.bootstrap import Services, opened_exporter
+from headgate.bootstrap import Services
+from headgate.carrying import opened_exporter
 from headgate.channels.model import ChannelKind, Privacy
 from headgate.channels.policing import Target
 from headgate.conda.names import ChannelName

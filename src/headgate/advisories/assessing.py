@@ -94,6 +94,10 @@ class Knowledge:
             found[filename] = plan.assess(record)
         return found
 
+    def touching(self, name: str) -> frozenset[str]:
+        """Ids of the advisories that name what a conda name is said to be, whatever its versions."""
+        return frozenset(one for own in self._all_identities(name) for one in self.affected.get(own.package, ()))
+
     def usual(self, name: str) -> Assessment | None:
         """The assessment of every record without purls, where nothing else about the record counts."""
         if self.curations_of_name.get(name):

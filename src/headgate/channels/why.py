@@ -13,7 +13,7 @@ from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.channels.shards import read_shards
 from headgate.channels.sources import read_published
 from headgate.conda.names import ArtifactName
-from headgate.conda.records import from_wire
+from headgate.conda.records import RecordView, from_wire
 from headgate.conda.shards import decode_stored
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
@@ -37,6 +37,8 @@ class Explanation:
     valid_until: datetime | None
     signature: Proof
     attestation: Proof
+    record: RecordView
+    """In its wire form, as it was judged."""
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows."""
@@ -101,6 +103,7 @@ async def _explain(
                     evaluation.valid_until,
                     facts.signatures.get(filename, ABSENT),
                     facts.attestations.get(filename, ABSENT),
+                    record,
                 )
     if channel.kind is ChannelKind.VIRTUAL:
         for source in channel.sources:

@@ -14,7 +14,8 @@ from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
 from headgate.airgap.selection import parse_selection
 from headgate.airgap.trust import read_trusted
-from headgate.bootstrap import opened_core, opened_exporter
+from headgate.bootstrap import opened_core
+from headgate.carrying import opened_exporter
 from headgate.cli.client import Server, channel_path, connected
 from headgate.cli.folder import database_errors, open_initialised
 from headgate.cli.mirror import wait_for

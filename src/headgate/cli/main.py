@@ -32,6 +32,7 @@ from headgate.cli import (
     report,
     request,
     role,
+    search,
     serve,
     session,
     signing,
@@ -88,6 +89,7 @@ app.add_typer(patch.app, name="patch")
 app.add_typer(pipeline.app, name="pipeline")
 app.add_typer(policy.app, name="policy")
 app.command("why")(why.why)
+app.command("search")(search.search)
 app.add_typer(exemption.app, name="exemption")
 app.add_typer(incident.app, name="incident")
 app.add_typer(audit.app, name="audit")

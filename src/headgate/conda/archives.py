@@ -12,7 +12,7 @@ from headgate.conda.names import ArtifactName
 from headgate.conda.records import Record
 from headgate.kernel.errors import Invalid
 
-__all__ = ["ArchiveInfo", "ArchiveLimits", "read_archive", "to_record"]
+__all__ = ["ArchiveInfo", "ArchiveLimits", "is_install_script", "read_archive", "to_record"]
 
 _INFO_FILES = {f"info/{stem}.json" for stem in ("index", "about", "run_exports", "paths")}
 _SCRIPT = re.compile(
@@ -96,6 +96,11 @@ def read_archive(file: BinaryIO, name: ArtifactName, limits: ArchiveLimits | Non
     return info
 
 
+def is_install_script(path: str) -> bool:
+    """Whether a member runs when the package is installed, removed or activated."""
+    return _SCRIPT.fullmatch(path) is not None
+
+
 @dataclass(slots=True)
 class _Seen:
     """What was worth keeping of the members so far."""
@@ -108,7 +113,7 @@ class _Seen:
     def visit(self, path: str, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         if path in _INFO_FILES:
             self.info_files[path] = self._read(path, tar, member)
-        elif _SCRIPT.fullmatch(path):
+        elif is_install_script(path):
             self.scripts.append(path)
 
     def _read(self, path: str, tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from headgate.doors import icons, words
+from headgate.doors import icons, places, words
 from headgate.doors.assets import asset_path
 
 HTML = "text/html; charset=utf-8"
@@ -31,6 +31,8 @@ def _environment() -> Environment:
         cache_size=-1,
     )
     made.globals |= {"asset": asset_path, "icon": icons.icon, "counted": words.counted}
+    made.globals |= {"package_path": places.package_path, "file_path": places.file_path}
+    made.globals |= {"channel_path": places.channel_path, "advisory_path": places.advisory_path}
     made.filters |= {"ago": words.time_tag, "exact": words.exact, "size": words.size, "span": words.span}
     return made
 

@@ -21,9 +21,9 @@ def counted(number: int, word: str, plural: str | None = None) -> str:
     return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
 
-def size(count_bytes: int | None) -> str:
-    """`14.2 MB`; nothing where it is not known."""
-    if count_bytes is None:
+def size(count_bytes: object) -> str:
+    """`14.2 MB`; nothing where it is not known, or no number."""
+    if not isinstance(count_bytes, int | float):
         return ""
     amount, unit = float(count_bytes), 0
     while amount >= 999.5 and unit < len(_UNITS) - 1:

@@ -13,6 +13,7 @@ from headgate.conda.attestations import TrustRoot
 from headgate.db.engine import Database
 from headgate.db.watch import Watch
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
+from headgate.jobs.cards import CardKeeper
 from headgate.jobs.records import RecordKeeper
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
@@ -45,3 +46,4 @@ class WorkerParts:
     keeper: AdvisoryKeeper
     airgap: AirgapParts
     records: RecordKeeper
+    cards: CardKeeper

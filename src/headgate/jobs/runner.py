@@ -65,9 +65,10 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     looking = asyncio.create_task(around.look())
     carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     recording = asyncio.create_task(parts.records.look())
+    carding = asyncio.create_task(parts.cards.look())
     forwarding = asyncio.create_task(parts.records.forward())
     await stop.wait()
-    besides = (carrying, looking, recording, forwarding)
+    besides = (carrying, looking, recording, forwarding, carding)
     for task in besides:
         task.cancel()
     await asyncio.gather(*besides, return_exceptions=True)

@@ -26,6 +26,7 @@ from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
+from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
@@ -114,6 +115,10 @@ class ApiServices(Protocol):
     @property
     def snapshots(self) -> Snapshots:
         """What this process remembers."""
+
+    @property
+    def search(self) -> SearchService:
+        """Searches."""
 
     @property
     def catalog(self) -> Catalog:

@@ -9,7 +9,21 @@ from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from headgate.doors.web import account, channel, channels, device, home, mirrors, oidc, password, search, sign_in
+from headgate.channels.file_sheets import FileSheets
+from headgate.doors.web import (
+    account,
+    channel,
+    channels,
+    device,
+    files,
+    home,
+    mirrors,
+    oidc,
+    packages,
+    password,
+    search,
+    sign_in,
+)
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
@@ -19,6 +33,8 @@ log = structlog.get_logger(__name__)
 _ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
+    *packages.ROUTES,
+    *files.ROUTES,
     *channels.ROUTES,
     *mirrors.ROUTES,
     *channel.ROUTES,
@@ -34,8 +50,9 @@ _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 class WebDoor:
     """Answers with pages, also when something goes wrong."""
 
-    def __init__(self, services: WebServices) -> None:
+    def __init__(self, services: WebServices, files: FileSheets) -> None:
         self.services = services
+        self.files = files
         self._router = Router(_ROUTES, redirect_slashes=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

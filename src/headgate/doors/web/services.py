@@ -7,12 +7,16 @@ from headgate.access.devices import DeviceService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
+from headgate.advisories.room import AdvisoryRoom
 from headgate.approvals.life import Life
+from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
+from headgate.channels.policies import Policies
 from headgate.channels.routes import Routes
+from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -78,6 +82,10 @@ class WebServices(Protocol):
         """What this process remembers."""
 
     @property
+    def search(self) -> SearchService:
+        """Searches."""
+
+    @property
     def catalog(self) -> Catalog:
         """The channels."""
 
@@ -90,10 +98,6 @@ class WebServices(Protocol):
         """The ways to the mirrors."""
 
     @property
-    def jobs(self) -> JobService:
-        """Asks for jobs, and watches them."""
-
-    @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
 
@@ -104,3 +108,19 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def policies(self) -> Policies:
+        """What policies say."""
+
+    @property
+    def advisories(self) -> AdvisoryRoom:
+        """What is known of vulnerabilities."""
+
+    @property
+    def audit(self) -> AuditRoom:
+        """What happened."""
+
+    @property
+    def jobs(self) -> JobService:
+        """Long work."""
