@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import advisories, cold, files, policy, promotions, requests, start, sync, upload
+from bench import advisories, bundle, cold, files, large, policy, promotions, requests, start, sync, upload
 from bench.report import render, table
 from bench.scale import Absent
 from bench.timing import Bench, Figure
@@ -20,6 +20,8 @@ SUBJECTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "files": files.run,
     "cold": cold.run,
     "sync": sync.run,
+    "large": large.run,
+    "bundle": bundle.run,
     "upload": upload.run,
     "advisories": advisories.run,
     "policy": policy.run,

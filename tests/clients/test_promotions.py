@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,54 @@ def test_what_was_promoted_installs_from_the_target_alone(server: LiveServer, ra
     assert len(installed) > 10
     assert any(one.startswith("pandas-") for one in installed)
     assert [one["state"] for one in server.json("promotion", "list")] == ["applied"]
+
+
+def test_what_was_asked_for_and_approved_installs_from_the_target_alone(
+    server: LiveServer, rattler: Rattler, tmp_path: Path
+) -> None:
+    lab = "lab-conda"
+    server.json("channel", "create", lab, "--kind", "hosted", "--privacy", "private")
+    for group, role in (("Developers", "downloader"), ("Network Engineers", "approver")):
+        server.json("grant", "add", "--group", group, "--role", role, "--channel", lab)
+    server.json("request", "rules", "set", lab, "--source", OUTSIDE, "--comment-required")
+    developer = server.env | {"HEADGATE_TOKEN": key_of(server, "dan")}
+    engineer = server.env | {"HEADGATE_TOKEN": key_of(server, "nadia")}
+    file = tmp_path / "environment.yml"
+    file.write_text("dependencies:\n- python\n- pandas\n- pip:\n  - requests\n")
+
+    words = ("request", "create", "--file", file, "--to", lab, "--platform", "linux-64", "--comment", "For the lab")
+    asked = server.run(*words, env=developer)
+    assert asked.returncode == 0, asked.stderr
+    assert "waiting" in asked.stdout
+    assert "pip installs requests; it does not pass." in asked.stderr
+    (request,) = server.json("request", "list", "--to", lab)
+    number = str(request["id"])
+    assert (request["state"], request["requesters"][0]["name"]) == ("requested", "dan")
+
+    for said, env, given in [
+        ("promotion:approve", developer, ("--comment", "Mine")),
+        ("comment", engineer, ()),
+    ]:
+        refused = server.run("request", "approve", number, *given, env=env)
+        assert (refused.returncode, said in refused.stderr) == (1, True), refused.stderr
+    approved = server.run("request", "approve", number, "--comment", "Clean", env=engineer)
+    assert approved.returncode == 0, approved.stderr
+    assert f"Request {number} is applied." in approved.stdout
+    shown = server.json("request", "show", number)
+    assert [one["kind"] for one in shown["remarks"]] == ["requested", "approved", "applied"]
+    promotion = server.json("promotion", "show", str(shown["promotion"]))
+    assert (promotion["request"], promotion["approvers"], promotion["comment"]) == (request["id"], ["nadia"], "Clean")
+    assert 'headgate_open_requests{state="requested"} 0.0' in fetched(f"{server.url}/metrics")
+
+    key = developer["HEADGATE_TOKEN"]
+    url = f"{server.url.replace('://', f'://api:{key}@')}/conda/{lab}"
+    assert any(one.startswith("pandas-") for one in rattler.install(url, ["pandas"]))
+
+
+def fetched(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 def test_a_promotion_that_a_dead_upstream_hinders_changes_nothing_and_can_be_asked_for_again(

@@ -3,8 +3,12 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 from urllib.request import urlopen
 
 import msgspec
@@ -25,8 +29,9 @@ SUBDIRS = ("linux-64", "noarch")
 
 
 @pytest.fixture
-def upstream_folder(tmp_path: Path) -> Path:
-    """Packages built here, some of them large enough that a kill meets them half-way; real ones, where there are any."""
+def root(tmp_path: Path) -> Path:
+    """Folders of channels: packages built here, some of them large enough that a kill meets them half-way; with
+    HEADGATE_SHARED also a real channel, and one that clients can install from."""
     root = tmp_path / "upstream"
     chance = random.Random(SEED)
     built = [
@@ -34,19 +39,13 @@ def upstream_folder(tmp_path: Path) -> Path:
         for number in range(60)
         for subdir in [SUBDIRS[number % 2]]
     ]
-    write_channel(root, built)
-    return root
-
-
-@pytest.fixture(params=["built", "real"])
-def folder(request: pytest.FixtureRequest, upstream_folder: Path) -> Path:
-    """An upstream with bytes."""
-    if request.param == "built":
-        return upstream_folder
+    write_channel(root / "built", built)
     shared = os.environ.get("HEADGATE_SHARED")
-    if shared is None:
-        pytest.skip("HEADGATE_SHARED names no folder with real packages")
-    return Path(shared) / "data" / "channels" / "jancaha-channel"
+    if shared is not None:
+        (root / "real").symlink_to(Path(shared) / "data" / "channels" / "jancaha-channel")
+        tool = Path(shared) / "tools" / "make_installable_channel.py"
+        subprocess.run([sys.executable, tool, root / "installable", "--spec", "flask"], check=True, capture_output=True)
+    return root
 
 
 def blobs(data: Path) -> set[str]:
@@ -96,14 +95,44 @@ def watch_and_kill(server: LiveServer, upstream: FolderServer, chance: random.Ra
         kill_jobs_worker(server)
 
 
-def test_ten_kills_end_equal_to_upstream_and_fetch_nothing_verified_twice(folder: Path, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Followed:
+    """A channel that an active mirror follows: file name -> sha256 by subdir, as the upstream's index says."""
+
+    name: str
+    folder: Path
+    files: dict[str, dict[str, str]]
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        subdirs = [path.name for path in sorted(folder.iterdir()) if (path / "repodata.json").exists()]
+        return cls(folder.name, folder, {subdir: truth(folder, subdir) for subdir in subdirs})
+
+    def names(self) -> dict[str, str]:
+        """sha256 -> the path under which the upstream is asked for it."""
+        return {
+            sha256: f"{self.name}/{subdir}/{filename}"
+            for subdir, files in self.files.items()
+            for filename, sha256 in files.items()
+        }
+
+    def check(self, server: LiveServer) -> None:
+        """What is listed is what the upstream lists, and each file has its bytes."""
+        assert {subdir: listed(server, self.name, subdir) for subdir in self.files} == self.files
+        for subdir, files in self.files.items():
+            for filename in files:
+                body = urlopen(f"{server.url}/t/{server.token}/conda/{self.name}/{subdir}/{filename}").read()
+                assert body == (self.folder / subdir / filename).read_bytes()
+
+
+def test_ten_kills_end_equal_to_upstream_and_fetch_nothing_verified_twice(root: Path, tmp_path: Path) -> None:
     chance = random.Random(SEED)
-    subdirs = [path.name for path in sorted(folder.iterdir()) if (path / "repodata.json").exists()]
-    expected = {subdir: truth(folder, subdir) for subdir in subdirs}
-    names = {sha256: f"{subdir}/{name}" for subdir, files in expected.items() for name, sha256 in files.items()}
-    with FolderServer(folder, pause_s=0.4) as upstream, LiveServer(tmp_path / "data", upstream=upstream.url) as server:
-        words = [word for subdir in subdirs for word in ("--subdir", subdir)]
-        server.json("mirror", "add", "ahead", upstream.url, "--mode", "active", *words)
+    channels = [Followed.of(folder) for folder in sorted(root.iterdir())]
+    names = {sha256: path for channel in channels for sha256, path in channel.names().items()}
+    with FolderServer(root, pause_s=0.4) as upstream, LiveServer(tmp_path / "data", upstream=upstream.url) as server:
+        for channel in channels:
+            words = [word for subdir in channel.files for word in ("--subdir", subdir)]
+            server.json("mirror", "add", channel.name, f"{upstream.url}/{channel.name}", "--mode", "active", *words)
         looked: list[tuple[int, set[str], int]] = []
         for number in range(KILLS):
             watch_and_kill(server, upstream, chance, everything=number % 3 == 2)
@@ -112,20 +141,19 @@ def test_ten_kills_end_equal_to_upstream_and_fetch_nothing_verified_twice(folder
                 server.start()
             eventually(lambda: any(b"headgate.worker" in command for command in commands(server)))
             looked.append((number, {names[digest] for digest in here}, asked))
-        job = server.json("mirror", "sync", "ahead", "--wait")
-        assert (job["state"], job["fetch"]["state"]) == ("done", "done")
+        for channel in channels:
+            job = server.json("mirror", "sync", channel.name, "--wait")
+            assert (job["state"], job["fetch"]["state"]) == ("done", "done")
         requests = package_requests(upstream)
         assert set(names) <= blobs(server.data)
-        assert {subdir: listed(server, "ahead", subdir) for subdir in subdirs} == expected
         assert [(number, here.intersection(requests[asked:])) for number, here, asked in looked] == [
             (number, set()) for number in range(KILLS)
         ], "what was verified before a kill is not fetched after it"
         assert any(0 < len(here) < len(names) for _, here, _ in looked), "no kill came in the middle"
-        again = server.json("mirror", "sync", "ahead", "--wait")
-        assert again["fetch"]["result"] == {"fetched": 0, "kept": 0, "bytes": 0}
+        for channel in channels:
+            again = server.json("mirror", "sync", channel.name, "--wait")
+            assert again["fetch"]["result"] == {"fetched": 0, "kept": 0, "bytes": 0}
         assert package_requests(upstream) == requests, "a second sync asks for no file"
-        assert len(requests) <= len(names) + KILLS * 8, "only what was under way at a kill is asked for again"
-        for subdir, files in expected.items():
-            for name in files:
-                body = urlopen(f"{server.url}/t/{server.token}/conda/ahead/{subdir}/{name}").read()
-                assert body == (folder / subdir / name).read_bytes()
+        assert len(requests) <= len(names) + KILLS * 8 * 2, "only what was under way at a kill is asked for again"
+        for channel in channels:
+            channel.check(server)

@@ -27,10 +27,11 @@ from headgate.db.engine import Database
 from headgate.intake.sync import Progress
 from headgate.kernel.errors import Conflict, Invalid
 from headgate.kernel.threads import finish_in_thread
-from headgate.storage.local import BlobStore
+from headgate.storage.local import BlobBatch, BlobStore
 
 _STAGED_BYTES = 32 << 20
-_STAGED_MEMBERS = 500
+# Each file of a batch stays open until the end of it.
+_STAGED_MEMBERS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +114,26 @@ class _Staging:
     def advance(self) -> int:
         """Take some more members; how many."""
         count, taken_bytes = 0, 0
-        for member in islice(self.members, _STAGED_MEMBERS):
-            match member.kind:
-                case "shards":
-                    self._take_shard(member)
-                case "files":
-                    self._take_file(member)
-                case _:
-                    member.read()  # verified, and of no use to this version
-            count += 1
-            taken_bytes += member.size_bytes
-            if taken_bytes > _STAGED_BYTES:
-                break
+        with self.store.batch() as batch:
+            for member in islice(self.members, _STAGED_MEMBERS):
+                self._take(member, batch)
+                count += 1
+                taken_bytes += member.size_bytes
+                if taken_bytes > _STAGED_BYTES:
+                    break
+            if len(batch):
+                batch.commit()
         self.done += count
         return count
+
+    def _take(self, member: Member, batch: BlobBatch) -> None:
+        match member.kind:
+            case "shards":
+                self._take_shard(member)
+            case "files":
+                self._take_file(member, batch)
+            case _:
+                member.read()  # verified, and of no use to this version
 
     def _take_shard(self, member: Member) -> None:
         body = member.read()
@@ -139,14 +146,13 @@ class _Staging:
                 )
         self.shards[member.sha256.raw] = body
 
-    def _take_file(self, member: Member) -> None:
+    def _take_file(self, member: Member, batch: BlobBatch) -> None:
         path = self.store.find(member.sha256)
         if path is not None and path.stat().st_size == member.size_bytes:
             return  # verified when it was stored
-        with self.store.writer() as writer:
-            for piece in member.pieces():
-                writer.write(piece)
-            writer.commit()
+        writer = batch.writer()
+        for piece in member.pieces():
+            writer.write(piece)
 
 
 def _is_taken(head: Head | None, signed: Signed) -> bool:

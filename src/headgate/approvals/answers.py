@@ -6,9 +6,11 @@ from enum import StrEnum
 from typing import Any
 
 from headgate.advisories.findings import HARMLESS
+from headgate.approvals.candidates import head_of
 from headgate.approvals.plans import Item, ItemState, Plan
 from headgate.approvals.wants import Want, parse_wants
-from headgate.conda.specs import matches, parse_spec
+from headgate.conda.records import Record
+from headgate.conda.specs import age_key, matches, parse_spec
 from headgate.kernel import clock
 
 _SEVERITIES = ("none", "low", "medium", "high", "critical")
@@ -74,6 +76,25 @@ def _is_of(item: Item, want: Want) -> bool:
     if want.platform is not None and item.subdir not in {want.platform, "noarch"}:
         return False
     return want.subdir in {None, item.subdir} and matches(parse_spec(want.spec), item.record)
+
+
+def changes_of(item: Item, known: Sequence[Record]) -> list[str]:
+    """What is other in a file than in the newest older one that the target has; empty when it has none of the name."""
+    new = item.record
+    older = [one for one in known if age_key(one)[:3] < age_key(new)[:3]]
+    if not older:
+        return []
+    before = max(older, key=age_key)
+    said = [f"{before.get('version')} → {new.get('version')}"]
+    if (before.get("license") or "") != (new.get("license") or ""):
+        said.append(f"licence {before.get('license') or 'none'} → {new.get('license') or 'none'}")
+    had, has = ({head_of(spec) for spec in one.get("depends", ())} for one in (before, new))
+    said += [f"needs {name}" for name in sorted(has - had)]
+    said += [f"no longer needs {name}" for name in sorted(had - has)]
+    was, is_now = int(before.get("size") or 0), item.size_bytes
+    if was and is_now and not was / 2 <= is_now <= was * 2:
+        said.append(f"{is_now / was:.1f} × the size")
+    return said
 
 
 def summary_of(plan: Plan) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from headgate.approvals.wants import parse_wants
 from headgate.channels.model import ChannelKind
-from headgate.conda.environments import parse_environment
+from headgate.conda.environments import looks_like_environment, parse_environment
 from headgate.conda.names import ArtifactName, ChannelName, Subdir
 from headgate.kernel.errors import Invalid
 
@@ -45,6 +45,14 @@ class Read:
     texts: Sequence[str]
     platforms: Sequence[Subdir] = ()
     notes: Sequence[str] = field(default=())
+
+
+def read_pasted(text: str) -> Given:
+    """What somebody pasted: an environment, or wants, one a line; `#` begins a comment."""
+    if looks_like_environment(text):
+        return Given(environment=text)
+    lines = (line.strip() for line in text.splitlines())
+    return Given([line for line in lines if line and not line.startswith("#")])
 
 
 @dataclass(frozen=True, slots=True)

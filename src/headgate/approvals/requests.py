@@ -4,8 +4,8 @@ Plans are made before a transaction begins, for a solve takes its time; what is 
 that plan, and applying a promotion asks the target's gate once more.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -60,11 +60,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A plan for what is wanted, the rules that it is decided by, and why a person is needed (None: nobody is)."""
+    """A plan for what is wanted, the rules that it is decided by, and why a person is needed (None: nobody is).
+
+    `known`: what the target has of the names that would come, in wire form.
+    """
 
     plan: Plan
     rules: RequestRules
     why_people: str | None
+    known: Mapping[str, Sequence[Record]] = field(default_factory=dict)
 
 
 class RequestService:
@@ -82,7 +86,8 @@ class RequestService:
         plan = await self._planner.look(wish)
         async with self._database.read() as connection:
             rules = await read_rules(connection, wish.target)
-        return Look(plan, rules, why_not_automatic(rules, plan, await self._known(wish.target, plan)))
+        known = await self._known(wish.target, plan)
+        return Look(plan, rules, why_not_automatic(rules, plan, known), known)
 
     async def create(self, who: Principal, asked: Asked, *, is_draft: bool = False) -> Request:
         """Ask. Whoever asks for the same as an open request joins it.

@@ -58,6 +58,11 @@ def parse_environment(text: str) -> Environment:
     return found
 
 
+def looks_like_environment(text: str) -> bool:
+    """Whether a text is meant as an environment rather than as specs, one a line."""
+    return is_explicit(text) or any(sign.search(text) for sign in (_LOCK, _ENVIRONMENT, _TOML))
+
+
 def _invalid(line: int, message: str) -> Invalid:
     return Invalid("environment-invalid", f"Line {line} of the environment cannot be used: {message}")
 

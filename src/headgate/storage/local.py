@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -14,6 +15,8 @@ from typing import BinaryIO
 from headgate.conda.names import Sha256
 from headgate.kernel.errors import Unavailable
 from headgate.storage.paths import DataFolder, blob_key
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class BlobWriter:
@@ -72,6 +75,47 @@ class BlobWriter:
         self.path.unlink(missing_ok=True)
 
 
+class BlobBatch:
+    """Many small blobs that get their names together, for two flushes of the file system instead of two each.
+
+    written --flush--> durable, unnamed --rename--> named --flush--> named for good
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._writers: list[BlobWriter] = []
+
+    def __len__(self) -> int:
+        return len(self._writers)
+
+    def writer(self) -> BlobWriter:
+        """A new blob; its file stays open until the end of the batch."""
+        with disk_errors():
+            self._writers.append(BlobWriter(self._folder, has_md5=False))
+        return self._writers[-1]
+
+    def commit(self) -> None:
+        """Make all of them durable under their digests. Raises Unavailable `storage-full` when the disk is."""
+        with disk_errors():
+            for writer in self._writers:
+                writer.file.flush()
+            _flush(self._folder.incoming)
+            for writer in self._writers:
+                target = self._folder.blobs / blob_key(writer.sha256)
+                target.parent.mkdir(mode=0o700, exist_ok=True)
+                writer.path.replace(target)
+            _flush(self._folder.blobs)
+        for writer in self._writers:
+            writer.file.close()
+        self._writers.clear()
+
+    def cancel(self) -> None:
+        """Forget what has no name yet."""
+        for writer in self._writers:
+            writer.cancel()
+        self._writers.clear()
+
+
 class BlobStore:
     """Reading, writing and removing blobs in a data folder."""
 
@@ -97,6 +141,15 @@ class BlobStore:
         finally:
             if not writer.file.closed:
                 writer.cancel()
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[BlobBatch]:
+        """New blobs, to be committed together; what was not committed when the block ends is cancelled."""
+        batch = BlobBatch(self.folder)
+        try:
+            yield batch
+        finally:
+            batch.cancel()
 
     def remove(self, sha256: Sha256) -> None:
         """Delete the blob; absent is as good."""
@@ -147,6 +200,17 @@ def _remove_unheld(path: Path) -> bool:
         path.unlink()
         return True
     return False
+
+
+def _flush(folder: Path) -> None:
+    """Bring everything that was written to the file system of a folder to the disk (syncfs(2))."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _LIBC.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+    finally:
+        os.close(descriptor)
 
 
 def move_durably(source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 
@@ -81,3 +82,17 @@ def test_a_file_that_is_swept_before_it_is_locked_is_made_again(store, monkeypat
     with store.writer() as writer:
         writer.write(b"bytes")
         assert store.path(writer.commit()).read_bytes() == b"bytes"
+
+
+def test_batch_names_all_of_its_blobs_or_none(store):
+    with store.batch() as batch:
+        for body in (b"one", b"two", b"one"):
+            batch.writer().write(body)
+        assert list(store.iter_digests()) == []
+        batch.commit()
+    expected = {hashlib.sha256(body).hexdigest() for body in (b"one", b"two")}
+    assert set(store.iter_digests()) == expected
+    with store.batch() as given_up:
+        given_up.writer().write(b"three")
+    assert set(store.iter_digests()) == expected
+    assert list(store.folder.incoming.iterdir()) == []

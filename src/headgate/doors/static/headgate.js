@@ -110,8 +110,12 @@ function press(key) {
   if (key === "x") { row?.querySelector("input[type=checkbox]")?.click(); return Boolean(row); }
   const named = `[data-key="${CSS.escape(key)}"]`;
   const ticked = document.querySelector("[data-list] input[type=checkbox]:checked");
-  const button = (ticked ? all(named).find((one) => !one.closest("[data-row]")) : null)
-    ?? row?.querySelector(named) ?? all(named).find((one) => !one.closest("[data-row]"));
+  // A button that belongs to one row (data-of) is never pressed for another (data-is), which may still be on its way.
+  const outside = all(named).filter((one) => !one.closest("[data-row]")
+    && (!one.dataset.of || !row?.dataset.is || one.dataset.of === row.dataset.is));
+  const ofTicked = (one) => "forTicked" in one.dataset;
+  const button = (ticked ? outside.find(ofTicked) ?? outside[0] : null)
+    ?? row?.querySelector(named) ?? outside.find((one) => !ofTicked(one));
   button?.click();
   return Boolean(button);
 }
@@ -189,6 +193,24 @@ document.addEventListener("change", (event) => {
     for (const box of all("[data-row] input[type=checkbox]", event.target.closest("[data-list]"))) box.checked = event.target.checked;
   }
 });
+
+// Files are read into the field that takes them, chosen or dropped.
+async function readInto(field, file) {
+  if (!field || !file) return;
+  field.value = await file.text();
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+document.addEventListener("change", (event) => {
+  if ("fileInto" in event.target.dataset) readInto(document.getElementById(event.target.dataset.fileInto), event.target.files[0]);
+});
+for (const kind of ["dragover", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    const field = event.target.closest?.("[data-takes-file]");
+    if (!field) return;
+    event.preventDefault();
+    if (kind === "drop") readInto(field, event.dataTransfer.files[0]);
+  });
+}
 
 // Progress by server-sent events.
 function follow(bar) {

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
+    asking,
     channel,
     channels,
     device,
@@ -21,6 +22,7 @@ from headgate.doors.web import (
     oidc,
     packages,
     password,
+    requests,
     search,
     sign_in,
 )
@@ -35,6 +37,8 @@ _ROUTES: Final = [
     *search.ROUTES,
     *packages.ROUTES,
     *files.ROUTES,
+    *asking.ROUTES,
+    *requests.ROUTES,
     *channels.ROUTES,
     *mirrors.ROUTES,
     *channel.ROUTES,

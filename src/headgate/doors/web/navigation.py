@@ -36,6 +36,7 @@ def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
 ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
+    Entry("Requests", "/requests", "inbox", lambda viewer: viewer.visitor is not None),
     Entry("Channels", "/channels", "channels", _everyone),
 )
 

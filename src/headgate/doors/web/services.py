@@ -9,6 +9,8 @@ from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.approvals.life import Life
+from headgate.approvals.requests import RequestService
+from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
@@ -22,6 +24,7 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.storage.local import BlobStore
 
@@ -108,6 +111,18 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def requests(self) -> RequestService:
+        """Takes requests and decisions on them."""
+
+    @property
+    def request_rules(self) -> RulesService:
+        """Knows how requests are decided."""
+
+    @property
+    def freshness(self) -> Freshness:
+        """Asks for first syncs."""
 
     @property
     def policies(self) -> Policies:

@@ -25,6 +25,7 @@ from headgate.doors.web.toasts import Toast, Undo, find_toast, toast_cookie
 from headgate.doors.web.visits import find_visitor, go, go_sign_in, own_url, read_change, services_of
 from headgate.kernel.errors import Invalid, NotFound, Refused
 
+_LARGE_FORM_BYTES = 64 << 20
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -169,10 +170,18 @@ def signed_in(show: Show) -> Endpoint:
 
 def change(act: Act) -> Endpoint:
     """A change that a page of ours asks for; Refused `request-forged` is raised for others."""
+    return _change(act)
 
+
+def large_change(act: Act) -> Endpoint:
+    """The same for forms that hold whole files."""
+    return _change(act, _LARGE_FORM_BYTES)
+
+
+def _change(act: Act, *most_bytes: int) -> Endpoint:
     @functools.wraps(act)
     async def endpoint(request: Request) -> Response:
-        found = await read_change(request)
+        found = await read_change(request, *most_bytes)
         if found is None:
             return go_sign_in("/")
         visitor, form = found

@@ -15,6 +15,7 @@ from headgate.doors.web.services import WebServices
 from headgate.kernel.errors import HeadgateError, Invalid
 
 _FORM_BYTES = 64 << 10
+_MOST_FIELDS = 250
 _LONGEST_PATH = 1024
 HOME = "/account"
 
@@ -35,26 +36,26 @@ async def find_visitor(request: Request) -> Visitor | None:
     return None if visitor is None or visitor.principal.must_change_password else visitor
 
 
-async def read_form(request: Request) -> Mapping[str, str]:
+async def read_form(request: Request, most_bytes: int = _FORM_BYTES) -> Mapping[str, str]:
     """The fields of a form. Raises Invalid `request-too-large` or `form-invalid`."""
     pieces, size = [], 0
     async for piece in request.stream():
         size += len(piece)
-        if size > _FORM_BYTES:
+        if size > most_bytes:
             raise Invalid("request-too-large", "The form is longer than any of ours.")
         pieces.append(piece)
     try:
-        return dict(parse_qsl(b"".join(pieces).decode(), keep_blank_values=True, max_num_fields=50))
+        return dict(parse_qsl(b"".join(pieces).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError as error:
         raise Invalid("form-invalid", "The form cannot be read.") from error
 
 
-async def read_change(request: Request) -> tuple[Visitor, Mapping[str, str]] | None:
+async def read_change(request: Request, most_bytes: int = _FORM_BYTES) -> tuple[Visitor, Mapping[str, str]] | None:
     """Who asks for a change, and its form; None when nobody is signed in. Raises Refused `request-forged`."""
     visitor = await find_visitor(request)
     if visitor is None:
         return None
-    form = await read_form(request)
+    form = await read_form(request, most_bytes)
     # Forms bring the proof along as a field, htmx and our own script as a header.
     proof = form.get(PROOF_FIELD) or request.headers.get(PROOF_HEADER)
     services_of(request).cookies.check(request.scope, visitor, proof)
