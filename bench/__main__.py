@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import advisories, bundle, cold, files, large, policy, promotions, requests, start, sync, upload
+from bench import access_log, advisories, bundle, cold, files, large, policy, promotions, requests, start, sync, upload
 from bench.report import render, table
 from bench.scale import Absent
 from bench.timing import Bench, Figure
@@ -18,6 +18,7 @@ SUBJECTS: dict[str, Callable[[Bench], list[Figure]]] = {
     "start": start.run,
     "requests": requests.run,
     "files": files.run,
+    "access_log": access_log.run,
     "cold": cold.run,
     "sync": sync.run,
     "large": large.run,

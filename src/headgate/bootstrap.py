@@ -260,6 +260,7 @@ class Services:
         await self.freshness.close()
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
+        await self.reports.overviews.close()
         await self.audit.close()
         await self.watch.close()
         await self.core.database.close()
@@ -274,7 +275,7 @@ def build_services(place: Place) -> Services:
     database, store, settings = core.database, core.store, place.settings
     watch, secret = watch_of(database), load_secret(place.folder.secret)
     snapshots, catalog = Snapshots(database, watch), Catalog()
-    uses = TokenUses(database)
+    uses, hosted = TokenUses(database), HostedWriter(database)
     snapshots.follow(TOPIC, catalog.load)
     advisories = open_room(database)
     snapshots.follow(ADVISORIES, advisories.book.load)
@@ -292,8 +293,8 @@ def build_services(place: Place) -> Services:
     snapshots.follow(authorities.TOPIC, routes.load)
     flights = Flights(store, Landing(database, store))
     upstream = FromUpstream(database, flights, routes)
-    hosted = HostedWriter(database)
     audit = open_audit(database, place.folder.access_log, secret, settings.access_log, UNLOGGED.inc)
+    reports = open_reports(database, audit, maps, advisories.book)
     jobs = JobService(open_client(place.jobs_url), database)
     root = TrustRoot.load(settings.signatures.trusted_root)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
@@ -343,10 +344,10 @@ def build_services(place: Place) -> Services:
         requests=RequestService(database, catalog, Reader(maps, shards)),
         request_rules=RulesService(database),
         advisories=advisories,
-        exposure=Exposure(database, maps, advisories.book),
+        exposure=reports.exposure,
         search=SearchService(database, maps, shards, advisories.book),
         audit=audit,
-        reports=open_reports(database, audit, maps, advisories.book),
+        reports=reports,
     )
 
 

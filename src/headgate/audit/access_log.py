@@ -10,7 +10,8 @@ much is lost when the process is killed. While the database cannot be written th
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -47,6 +48,14 @@ class Access(NamedTuple):
     size_bytes: int
 
 
+@dataclass(slots=True)
+class _Waiting:
+    access: Access
+    at: int
+    kept: object
+    times: int = 1
+
+
 class AccessLog:
     """Takes notes. `dropped` is told how many there was no room for."""
 
@@ -57,25 +66,32 @@ class AccessLog:
         self._masking = masking
         self._dropped = dropped
         self.kinds = kinds
-        self._waiting: dict[Access, list[int]] = {}
+        self._waiting: dict[Hashable, _Waiting] = {}
         self._late: list[Row] = []
         self._lost = 0
         self._is_noted = asyncio.Event()
         self._is_closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, access: Access) -> None:
-        """Take note; at most a microsecond, and never an error."""
-        known = self._waiting.get(access)
-        if known is not None:
-            known[1] += 1
+    def note_again(self, key: Hashable) -> bool:
+        """Take note of what was noted under the same key within this group; False when nothing was."""
+        known = self._waiting.get(key)
+        if known is None:
+            return False
+        known.times += 1
+        return True
+
+    def note(self, access: Access, key: Hashable = None, kept: object = None) -> None:
+        """Take note, and never raise. `kept` lives as long as `key` does, which may be made of its identity."""
+        key = access if key is None else key
+        if self.note_again(key):
             return
         if len(self._waiting) + len(self._late) >= _MOST_WAITING:
             self._lost += 1
             return
         if not self._waiting:
             self._is_noted.set()
-        self._waiting[access] = [time.time_ns() // 1_000_000, 1]
+        self._waiting[key] = _Waiting(access, time.time_ns() // 1_000_000, kept)
 
     def start(self) -> None:
         """Begin to write, in the background."""
@@ -95,7 +111,7 @@ class AccessLog:
             self._dropped(self._lost)
             self._lost = 0
         waiting, self._waiting = self._waiting, {}
-        rows = [*self._late, *(self._row(access, at, times) for access, (at, times) in waiting.items())]
+        rows = [*self._late, *map(self._row, waiting.values())]
         self._late = rows
         if rows:
             try:
@@ -119,10 +135,11 @@ class AccessLog:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._is_closing.wait(), seconds)
 
-    def _row(self, access: Access, at: int, times: int) -> Row:
+    def _row(self, waiting: _Waiting) -> Row:
+        access, times = waiting.access, waiting.times
         client, mask = parse_agent(access.agent), self._masking
         return Row(
-            at, times, access.kind, access.method, access.channel, access.subdir, access.filename, access.package,
+            waiting.at, times, access.kind, access.method, access.channel, access.subdir, access.filename, access.package,
             access.sha256, mask.person(access.who), mask.token(access.token), mask.address(access.address),
             client.name, client.version, client.agent, access.verdict, access.status, access.size_bytes * times,
         )  # fmt: skip

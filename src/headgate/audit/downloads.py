@@ -52,9 +52,9 @@ class DownloadCounts:
             return [FileCount(subdir, filename, int(number)) for subdir, filename, number in rows]
 
     async def daily(
-        self, channel: str, since: datetime, *, name: str | None = None, filename: str | None = None
+        self, channel: str | None, since: datetime, *, name: str | None = None, filename: str | None = None
     ) -> list[DayCount]:
-        """One count for each day from that of `since` to today, zeros too; of a package, a file, or all the channel."""
+        """One count for each day from that of `since` to today, zeros too; of a package, a file, a channel, or all."""
         async with self._store.database.read() as connection:
             found = (await _downloads(connection)).c
             statement = select(found.day, func.sum(found.downloads)).group_by(found.day)
@@ -80,6 +80,10 @@ async def _downloads(connection: AsyncConnection) -> Any:
     return downloads_of(await read_parts(connection))
 
 
-def _within(statement: Select[Any], found: Any, channel: str, since: datetime, name: str | None = None) -> Select[Any]:
-    chosen = statement.where(found.channel == channel, found.day >= day_of(since), found.downloads > 0)
+def _within(
+    statement: Select[Any], found: Any, channel: str | None, since: datetime, name: str | None = None
+) -> Select[Any]:
+    chosen = statement.where(found.day >= day_of(since), found.downloads > 0)
+    if channel is not None:
+        chosen = chosen.where(found.channel == channel)
     return chosen if name is None else chosen.where(found.package == name)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from headgate.advisories.book import AdvisoryBook
 from headgate.audit.room import AuditRoom
+from headgate.channels.exposure import Exposure
 from headgate.channels.maps import Maps
 from headgate.db.engine import Database
 from headgate.reports.affected import BlastRadius
 from headgate.reports.downloads import DownloadReports
 from headgate.reports.evidence import EvidencePacks
 from headgate.reports.inventory import Inventory
+from headgate.reports.overview import Overviews
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,18 @@ class ReportRoom:
     inventory: Inventory
     blast: BlastRadius
     evidence: EvidencePacks
+    exposure: Exposure
+    overviews: Overviews
 
 
 def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
     """The services over these databases."""
-    downloads = DownloadReports(audit.store)
+    downloads, exposure = DownloadReports(audit.store), Exposure(database, maps, book)
     return ReportRoom(
         downloads,
         Inventory(database, maps, downloads),
         BlastRadius(database, audit.store, maps, book),
         EvidencePacks(audit.trail, downloads, audit.signer),
+        exposure,
+        Overviews(exposure),
     )

@@ -84,7 +84,7 @@ async def test_only_whole_files_that_were_sent_are_downloads(store: AccessStore)
 async def test_what_is_old_is_forgotten_and_its_part_dropped(store: AccessStore) -> None:
     log = log_to(store)
     log.note(access())
-    next(iter(log._waiting.values()))[0] -= 100 * 86_400_000
+    next(iter(log._waiting.values())).at -= 100 * 86_400_000
     log.note(access("new-1-0.conda"))
     assert await log.flush()
     await store.fold()

@@ -11,7 +11,7 @@ from headgate.doors.conda.paths import CondaPath
 from headgate.doors.conda.visits import Visit
 from headgate.doors.counting import Counted
 from headgate.doors.credentials import ProxyRanges
-from headgate.doors.http import Scope, header
+from headgate.doors.http import Scope
 from headgate.doors.problems import status_of
 from headgate.kernel.errors import HeadgateError
 
@@ -41,28 +41,37 @@ class LoggedDoor:
         self._note(scope, send, visit, send.status)
 
     def _note(self, scope: Scope, send: Counted, visit: Visit, status: int) -> None:
-        path = visit.path
+        path, principal = visit.path, visit.principal
         if path is None or (kind := _kind(path)) not in self.log.kinds or self.catalog.find(path.channel) is None:
             return
-        principal, artifact = visit.principal, path.artifact
-        self.log.note(
-            Access(
-                kind=kind,
-                method=scope["method"],
-                channel=path.channel,
-                subdir=path.subdir or "",
-                filename=(path.document or path.shard or "") if artifact is None else artifact.filename,
-                package="" if artifact is None else artifact.name,
-                sha256=visit.sha256,
-                who=NOBODY if principal is None else principal.name,
-                token=_token(principal),
-                address=self.proxies.address_of(scope),
-                agent=header(scope, b"user-agent") or "",
-                verdict=visit.verdict,
-                status=status,
-                size_bytes=send.sent_bytes + visit.sent_elsewhere_bytes,
-            )
+        agent = b""
+        for name, value in scope["headers"]:  # a generator would cost as much as all the rest
+            if name == b"user-agent":
+                agent = value
+                break
+        address, sent = self.proxies.address_of(scope), send.sent_bytes + visit.sent_elsewhere_bytes
+        # Most of what clients ask for within a moment is the same: then this key is all that it costs.
+        key = (id(path), principal, address, agent, visit.sha256, visit.verdict, scope["method"], status, sent)
+        if self.log.note_again(key):
+            return
+        artifact = path.artifact
+        access = Access(
+            kind=kind,
+            method=scope["method"],
+            channel=path.channel,
+            subdir=path.subdir or "",
+            filename=(path.document or path.shard or "") if artifact is None else artifact.filename,
+            package="" if artifact is None else artifact.name,
+            sha256=visit.sha256,
+            who=NOBODY if principal is None else principal.name,
+            token=_token(principal),
+            address=address,
+            agent=agent.decode("latin-1"),
+            verdict=visit.verdict,
+            status=status,
+            size_bytes=sent,
         )
+        self.log.note(access, key, kept=path)
 
 
 def _kind(path: CondaPath) -> Kind | None:

@@ -12,12 +12,15 @@ from starlette.types import Receive, Scope, Send
 from headgate.channels.file_sheets import FileSheets
 from headgate.doors.web import (
     account,
+    advisories,
     asking,
+    audit,
     channel,
     channels,
     device,
     files,
     home,
+    incidents,
     mirrors,
     oidc,
     packages,
@@ -47,6 +50,9 @@ _ROUTES: Final = [
     *oidc.ROUTES,
     *account.ROUTES,
     *device.ROUTES,
+    *advisories.ROUTES,
+    *incidents.ROUTES,
+    *audit.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
 

@@ -33,11 +33,19 @@ def _whoever_may(*permissions: Permission) -> Callable[["Viewer"], bool]:
     return lambda viewer: any(viewer.may_somewhere(permission) for permission in permissions)
 
 
+def _on_server(permission: Permission) -> Callable[["Viewer"], bool]:
+    """Those with the permission on the server as a whole."""
+    return lambda viewer: viewer.may(permission)
+
+
 ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
     Entry("Requests", "/requests", "inbox", lambda viewer: viewer.visitor is not None),
     Entry("Channels", "/channels", "channels", _everyone),
+    Entry("Advisories", "/advisories", "advisory", _on_server(Permission.ADVISORY_READ)),
+    Entry("Incidents", "/incidents", "pause", _on_server(Permission.POLICY_READ)),
+    Entry("Audit", "/audit", "audit", _on_server(Permission.AUDIT_READ)),
 )
 
 

@@ -14,9 +14,11 @@ from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
+from headgate.channels.incidents import IncidentService
 from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policies import Policies
+from headgate.channels.policing import PolicyService
 from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
@@ -26,6 +28,7 @@ from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
+from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
 
 
@@ -59,6 +62,14 @@ class WebCore(Protocol):
     @property
     def access(self) -> AccessService:
         """Tokens."""
+
+    @property
+    def policies(self) -> PolicyService:
+        """Policies and their history."""
+
+    @property
+    def incidents(self) -> IncidentService:
+        """Declares incidents."""
 
     @property
     def sessions(self) -> SessionService:
@@ -107,6 +118,10 @@ class WebServices(Protocol):
     @property
     def cookies(self) -> SessionCookies:
         """Finds who sits at a browser."""
+
+    @property
+    def reports(self) -> ReportRoom:
+        """Makes reports."""
 
     @property
     def oidc(self) -> OidcSignIn:
