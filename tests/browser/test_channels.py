@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
 
 from tests.browser.watching import PHONE, Visit
 from tests.live import PASSWORD, LiveServer
 from tests.packages import package
 from tests.upstreams import FolderServer, record_of, write_repodata
-from tests.waiting import eventually
 
 Opens = Callable[..., Visit]
 NAMES = 12_000
@@ -137,30 +135,26 @@ def test_deleting_a_channel_asks_for_its_name(visit: Opens, live: LiveServer) ->
     assert "gone" not in {one["name"] for one in live.json("channel", "list")}
 
 
-def progress_of(page: Page) -> float:
-    """How far the bar is; 0 while it does not know, or is not there."""
-    found: float = page.evaluate(
-        "() => { const bar = document.querySelector('.progress-live progress[value]'); return bar ? bar.value : 0 }"
-    )
-    return found
+WATCH = """new MutationObserver((found) => {
+    const seen = JSON.parse(sessionStorage.getItem("seen") ?? "[]");
+    const values = found.map((one) => one.target).filter((one) => one.matches("progress")).map((one) => one.value);
+    sessionStorage.setItem("seen", JSON.stringify(seen.concat(values)));
+}).observe(document, {subtree: true, attributes: true, attributeFilter: ["value"]})"""
+"""Writes down where the bar is, whenever it moves; the page is loaded anew at the end."""
 
 
 def test_a_sync_is_seen_to_move(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
     live.json("channel", "create", "mirrored", "--kind", "mirror", "--upstream", upstream.url, "--subdir", "noarch")
     window = visit()
+    window.page.add_init_script(WATCH)
     page = window.go("/channels/mirrored/mirrors")
     window.assert_good()
     page.get_by_role("button", name="Sync all now").click()
-    page.wait_for_url("**/mirrors?job=*")
-    seen: list[float] = []
-
-    def has_moved() -> bool:
-        seen.append(progress_of(page))
-        return len({one for one in seen if 0 < one < NAMES}) >= 2
-
-    assert eventually(has_moved), seen
-    assert seen == sorted(seen)
     page.get_by_text("The sync is done").wait_for(timeout=60_000)
+    seen: list[float] = page.evaluate('() => JSON.parse(sessionStorage.getItem("seen") ?? "[]")')
+    assert seen == sorted(seen)
+    assert any(0 < one < NAMES for one in seen), seen
+    assert len(set(seen)) > 1, seen
     assert "12,000" in page.get_by_role("row", name="noarch").inner_text()
     window.assert_good()
     window.picture("mirrors")
