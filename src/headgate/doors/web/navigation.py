@@ -46,6 +46,7 @@ ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
     Entry("Requests", "/requests", "inbox", _members),
+    Entry("Channels", "/channels", "channels", _everyone),
     Entry("Policies", "/policies", "policy", _on_server(Permission.POLICY_READ)),
     Entry("Exemptions", "/exemptions", "scale", _on_server(Permission.POLICY_READ)),
     Entry("Advisories", "/advisories", "advisory", _on_server(Permission.ADVISORY_READ)),

@@ -10,6 +10,7 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.approvals.life import Life
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
@@ -17,9 +18,13 @@ from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.incidents import IncidentService
+from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
+from headgate.channels.service import ChannelService
 from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
@@ -60,6 +65,22 @@ class WebCore(Protocol):
         """Where bytes are kept."""
 
     @property
+    def channels(self) -> ChannelService:
+        """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """CA bundles."""
+
+    @property
+    def life(self) -> Life:
+        """Freezes, rolls back and patches channels."""
+
+    @property
     def access(self) -> AccessService:
         """Users, groups, grants and tokens."""
 
@@ -70,10 +91,6 @@ class WebCore(Protocol):
     @property
     def signing(self) -> SigningService:
         """Our own signing keys."""
-
-    @property
-    def authorities(self) -> AuthorityService:
-        """Certificates that mirrors trust."""
 
     @property
     def policies(self) -> PolicyService:
@@ -118,6 +135,14 @@ class WebServices(Protocol):
     @property
     def catalog(self) -> Catalog:
         """The channels."""
+
+    @property
+    def maps(self) -> Maps:
+        """What channels publish."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
 
     @property
     def authenticator(self) -> Authenticator:
