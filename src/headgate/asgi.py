@@ -26,7 +26,14 @@ from headgate.doors.conda.artifacts import ArtifactDoor
 from headgate.doors.conda.logged import LoggedDoor
 from headgate.doors.counting import Counted
 from headgate.doors.http import Receive, Scope, Send, finish, start
-from headgate.doors.metrics import observe_advisories, render_held, render_metrics, render_proofs, render_requests
+from headgate.doors.metrics import (
+    observe_advisories,
+    render_held,
+    render_metrics,
+    render_proofs,
+    render_requests,
+    render_streams,
+)
 from headgate.doors.problems import send_problem
 from headgate.doors.web.app import WebDoor
 from headgate.http.masking import mask_url
@@ -104,6 +111,8 @@ class Application:
                 observe_advisories(self._services.advisories.book.knowledge)
                 standing = await read_standing(self._services.core.database)
                 text = render_metrics() + render_held(standing.held, standing.stale)
+                streams = await self._services.audit.streams.list_streams()
+                text += render_streams({one.name: one.behind for one in streams})
                 text += render_requests(await read_counts(self._services.core.database))
                 text += render_proofs(
                     await count_attestations(self._services.core.database),

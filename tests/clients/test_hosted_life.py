@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -25,9 +26,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 def upload(server: LiveServer, folder: Path, version: str) -> None:
-    filename, data = package("lib", version, noarch="generic")
-    (folder / filename).write_bytes(data)
-    server.json("upload", TEAM, folder / filename)
+    send(server, TEAM, folder, version)
+
+
+def send(server: LiveServer, channel: str, folder: Path, *versions: str) -> None:
+    """Upload these versions of lib."""
+    for version in versions:
+        filename, data = package("lib", version, noarch="generic")
+        (folder / filename).write_bytes(data)
+        server.json("upload", channel, folder / filename)
 
 
 def newest(server: LiveServer) -> int:
@@ -91,3 +98,53 @@ def test_a_patched_dependency_decides_what_a_client_can_install(server: LiveServ
     (edit,) = server.json("patch", "list", TEAM)
     server.json("patch", "undo", TEAM, str(edit["id"]))
     assert solved(server, tmp_path / "undone") == ["lib-9.0-0.conda"]
+
+
+def test_a_client_avoids_what_is_deprecated_and_is_told_so(server: LiveServer, tmp_path: Path) -> None:
+    server.json("channel", "create", "words", "--kind", "hosted", "--privacy", "public")
+    send(server, "words", tmp_path, "1.0", "2.0")
+    url = f"{server.url}/conda/words"
+    assert Rattler(tmp_path / "before").install(url, ["lib"]) == ["lib-2.0-0.conda"]
+    server.json("package", "deprecate", "words", "lib >=2", "--reason", "It crashes. Stay with 1.", "--avoid")
+    assert Rattler(tmp_path / "avoided").install(url, ["lib"]) == ["lib-1.0-0.conda"]
+    assert Rattler(tmp_path / "wanted").install(url, ["lib >=2"]) == ["lib-2.0-0.conda"]
+    with urlopen(f"{url}/notices.json") as answer:
+        (notice,) = json.load(answer)["notices"]
+    assert notice["message"] == "words: lib >=2 is deprecated. It crashes. Stay with 1."
+    server.json("package", "note", "words", "lib", "ask us")
+    server.json("user", "create", "bob")
+    server.json("package", "owner", "words", "lib", "--user", "bob", "--publish")
+    (said,) = server.json("package", "list", "words")
+    assert (said["note"], said["owners"][0]["principal"]) == ("ask us", "bob")
+    server.json("package", "owner", "words", "lib", "--user", "bob", "--remove")
+    server.json("package", "undeprecate", "words", "lib >=2")
+    assert Rattler(tmp_path / "after").install(url, ["lib"]) == ["lib-2.0-0.conda"]
+
+
+def test_packages_pass_stage_by_stage_and_label_by_label(server: LiveServer, tmp_path: Path) -> None:
+    for name in ("dev", "dev/rc", "prod"):
+        server.json("channel", "create", name, "--kind", "hosted", "--privacy", "public")
+    send(server, "dev", tmp_path, "1.0", "2.0")
+    server.json("pipeline", "create", "release", "--stage", "dev", "--stage", "dev/rc", "--stage", "prod")
+    skipped = server.run("promote", "lib", "--from", "dev", "--to", "prod", "--platform", "linux-64", "--yes")
+    assert skipped.returncode == 1
+    assert "comes from dev/rc, not from dev" in skipped.stderr
+    for source in ("dev", "dev/rc"):
+        server.json("promote", "lib <2", "--from", source, "--platform", "linux-64", "--yes")
+    assert Rattler(tmp_path / "prod").install(f"{server.url}/conda/prod", ["lib"]) == ["lib-1.0-0.conda"]
+    lags = server.json("pipeline", "show", "release")["lags"]
+    assert [(one["channel"], one["records"]) for one in lags] == [("dev/rc", 1), ("prod", 0)]
+
+    preview = server.run("artifact", "relabel", "dev", "lib >=2", "--label", "rc")
+    assert preview.returncode == 0, preview.stderr
+    assert "1 files are meant" in preview.stdout
+    server.json("artifact", "relabel", "dev", "lib >=2", "--label", "rc", "--yes", "--comment", "tested")
+    assert Rattler(tmp_path / "rc").install(f"{server.url}/conda/dev/label/rc", ["lib"]) == ["lib-2.0-0.conda"]
+    assert Rattler(tmp_path / "dev").install(f"{server.url}/conda/dev", ["lib"]) == ["lib-1.0-0.conda"]
+    server.json("pipeline", "set", "release", "--no-strict")
+    server.json("artifact", "copy", "dev/rc", "lib", "--to", "prod", "--yes")
+    server.json("artifact", "yank", "prod", "lib >=2", "--yes")
+    assert Rattler(tmp_path / "yanked").install(f"{server.url}/conda/prod", ["lib"]) == ["lib-1.0-0.conda"]
+    server.json("artifact", "unyank", "prod", "noarch/lib-2.0-0.conda")
+    server.json("pipeline", "delete", "release")
+    assert server.json("pipeline", "list") == []

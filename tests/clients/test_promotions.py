@@ -1,5 +1,6 @@
 """Two feeds: engineers promote out of one into the other, developers install from the other alone."""
 
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -11,6 +12,7 @@ import pytest
 from tests.clients.conftest import Rattler
 from tests.live import LiveServer, environment
 from tests.upstreams import FolderServer
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.client
 
@@ -111,6 +113,17 @@ def test_what_was_asked_for_and_approved_installs_from_the_target_alone(
     key = developer["HEADGATE_TOKEN"]
     url = f"{server.url.replace('://', f'://api:{key}@')}/conda/{lab}"
     assert any(one.startswith("pandas-") for one in rattler.install(url, ["pandas"]))
+
+
+def test_what_nobody_decides_on_expires_by_itself(server: LiveServer) -> None:
+    server.json("channel", "create", "slow-conda", "--kind", "hosted")
+    words = ("request", "create", "numpy", "--from", OUTSIDE, "--to", "slow-conda", "--platform", "linux-64")
+    number = str(server.json(*words)["id"])
+    database = sqlite3.connect(server.data / "headgate.db", timeout=30)
+    with database:
+        database.execute("UPDATE request SET expires_at = 1 WHERE id = ?", (number,))
+    database.close()
+    assert eventually(lambda: server.json("request", "show", number)["state"] == "expired", 60)
 
 
 def fetched(url: str) -> str:

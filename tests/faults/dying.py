@@ -1,24 +1,37 @@
-"""A process that does one piece of the gate's work on a data folder, and is killed (`kill -9`) at one point of it.
+"""A process that does one piece of work on a data folder, and is killed (`kill -9`) at one point of it.
 
     python -m tests.faults.dying DATA MODULE:FUNCTION TIMES WORK ARGUMENTS…
 
-It dies once the function has returned for the TIMES-th time. WORK is `revise CHANNEL SUBDIR`, `attach POLICY CHANNEL` or
-`import FEED FILE`. When it lives to the end, its exit code is 0.
+It dies once the function has returned for the TIMES-th time. WORK is `revise CHANNEL SUBDIR`, `attach POLICY CHANNEL`,
+`import FEED FILE`, `move CHANNEL TARGET SPEC`, `rollback CHANNEL SUBDIR REVISION` or `unfreeze CHANNEL`. When it lives to the end, its exit code is 0.
 """
 
 import asyncio
 import importlib
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from headgate.advisories.room import open_room
+from headgate.approvals.batches import BatchAction, BatchWish
 from headgate.bootstrap import Core, build_core, open_place
 from headgate.channels.policing import Target
 from headgate.channels.revising import revise_subdir
+from headgate.conda.names import ChannelName, Subdir
+from tests.live import ROOT, environment
+
+
+def die(data: Path, point: str, times: int, *words: str | Path) -> None:
+    """Let a process work on the data folder until it is killed at that point."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.faults.dying", str(data), point, str(times), *map(str, words)],
+        check=False, capture_output=True, env=environment(), cwd=ROOT, timeout=120, text=True,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, f"it was not killed: {done.stderr}"
 
 
 def die_after(point: str, times: int) -> None:
@@ -49,6 +62,14 @@ async def work(core: Core, words: list[str]) -> None:
             await core.policies.attach("tests", policy, Target(channel=channel))
         case ["import", feed, path]:
             await open_room(core.database).feeds.take("tests", feed, Path(path), is_whole=True)
+        case ["move", channel, target, spec]:
+            wish = BatchWish(BatchAction.MOVE, ChannelName(channel), [spec], ChannelName(target))
+            await core.life.batches.carry_out("tests", wish)
+        case ["rollback", channel, subdir, revision]:
+            targets = {Subdir(subdir): int(revision)}
+            await core.life.rollbacks.roll_back("tests", ChannelName(channel), targets, comment="as it was")
+        case ["unfreeze", channel]:
+            await core.life.freezing.unfreeze("tests", ChannelName(channel))
         case _:
             raise SystemExit(f"{words} is none of the works in the docstring")
     await core.database.close()

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import signal
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -24,7 +21,8 @@ from headgate.channels.sources import read_published, save_source_shards, source
 from headgate.conda.names import ChannelName
 from headgate.conda.shards import decode_stored, encode_shard
 from headgate.db import tables, tables_advisories
-from tests.live import ROOT, LiveServer, environment
+from tests.faults.dying import die
+from tests.live import LiveServer
 from tests.unit.advisories.making import osv
 from tests.unit.policy.making import record, shard_of
 from tests.waiting import eventually
@@ -38,15 +36,6 @@ NEW: dict[str, Any] = {"name": "new", "rule": [{"kind": "match-spec", "exclude":
 REVISIONS = "headgate.channels.revisions"
 # Before anything is written, and when all but the commit is done.
 POINTS = ["headgate.channels.revising:pass_names", f"{REVISIONS}:_append_revision"]
-
-
-def die(data: Path, point: str, times: int, *words: str | Path) -> None:
-    """Let a process work on the data folder until it is killed at that point."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.dying", str(data), point, str(times), *map(str, words)],
-        check=False, capture_output=True, env=environment(), cwd=ROOT, timeout=120, text=True,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL, f"it was not killed: {done.stderr}"
 
 
 async def fill(core: Core, names: int) -> None:

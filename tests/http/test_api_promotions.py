@@ -95,6 +95,7 @@ async def test_an_undone_promotion_leaves_the_index(callers: Callers, services: 
         ({"source": "nowhere"}, 404, "channel-unknown"),
         ({"platforms": ["Linux"]}, 422, "subdir-invalid"),
         ({"machine": {"cuda": "12"}}, 422, "request-invalid"),
+        ({"machine": {"__cuda": "_"}}, 422, "version-invalid"),
     ],
 )
 async def test_wishes_that_make_no_sense_are_refused(

@@ -25,7 +25,7 @@ from headgate.channels.model import Channel
 from headgate.channels.why import explain_spec
 from headgate.conda.names import KNOWN_SUBDIRS, Subdir
 from headgate.conda.records import Record, from_wire
-from headgate.conda.specs import age_key, matches, parse_spec
+from headgate.conda.specs import age_key, matches, parse_spec, version_key
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.intake.hosted import require_hosted
@@ -92,10 +92,15 @@ class Planner:
         return plan
 
     async def look(self, wish: Wish) -> Plan:
-        """The same with what cannot be had told in the plan. Raises Conflict `kind-unfit`, Invalid as `plan` does."""
+        """The same with what cannot be had told in the plan.
+
+        Raises Conflict `kind-unfit`, Invalid as `plan` does, and `version-invalid` for a machine that makes no sense.
+        """
         require_hosted(wish.target)
         if wish.source.id == wish.target.id:
             raise Invalid("promotion-circular", f"Source and target are both {wish.target.name}.")
+        for version in wish.machine.values():
+            version_key(version)
         draft = _Draft(wish, parse_wants(wish.texts), await self._judge.open())
         platforms = wish.platforms or _platforms_of(wish.source, draft.wants)
         for platform in platforms:

@@ -90,6 +90,16 @@ def render_metrics() -> bytes:
     return generate_latest(registry)
 
 
+def render_streams(behind: Mapping[str, int]) -> bytes:
+    """How many audit events each stream has not got yet."""
+    family = GaugeMetricFamily("headgate_audit_stream_behind", "Events that a stream has not got.", labels=["stream"])
+    for name, number in sorted(behind.items()):
+        family.add_metric([name], number)
+    registry = CollectorRegistry()
+    registry.register(_Given([family]))
+    return generate_latest(registry)
+
+
 def render_held(held: Mapping[tuple[str, str], int], stale: int) -> bytes:
     """What the gate holds back, by (channel, `policy/rule`), and how many subdirs are still to be judged again."""
     records = GaugeMetricFamily("headgate_held_records", "Records that a rule holds back.", labels=["channel", "rule"])

@@ -156,7 +156,12 @@ class Board:
         if self._path is None:
             yield self._own
             return
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            log.warning("breakers_not_kept", reason=str(error))
+            yield dict(_read(self._path))
+            return
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             before = _read(self._path)
@@ -174,7 +179,7 @@ _decoder = msgspec.json.Decoder(dict[str, Breaker])
 def _read(path: Path) -> dict[str, Breaker]:
     try:
         return _decoder.decode(path.read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError):
         return {}
 
 

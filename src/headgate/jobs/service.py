@@ -166,9 +166,14 @@ class JobService:
         return await self._ask(EXPIRE_REQUESTS, "expire requests", "headgate", ExpireRequest(actor="headgate"))
 
     async def promote(self, actor: str, promotion: int) -> str:
-        """Ask for a promotion that was decided on to be carried out; its job id."""
+        """Ask for a promotion that was decided on to be carried out; its job id.
+
+        Each has one job, which is not begun again however often it is asked for: somebody may have stopped it.
+        """
         request = PromoteRequest(promotion=promotion)
-        return await self._ask(PROMOTE_ARTIFACTS, f"promote {promotion}", actor, request)
+        return await self._ask(
+            PROMOTE_ARTIFACTS, f"promote {promotion}", actor, request, job_id=f"promotion-{promotion}"
+        )
 
     async def change(self, actor: str, wish: BatchWish, digest: str, comment: str) -> str:
         """Ask for files of a hosted channel to be changed together; its job id."""

@@ -123,6 +123,18 @@ def test_all_processes_know_of_a_host_that_rests_and_one_of_them_tries_it(tmp_pa
     assert not (tmp_path / "breakers.json").exists(), "nothing is kept while there is nothing to say"
 
 
+async def test_what_cannot_be_opened_is_not_shared_and_stops_no_request(tmp_path: Path) -> None:
+    for name in ("1.slots", "1.bandwidth", "breakers.lock"):
+        (tmp_path / name).mkdir()
+    limits = Limits(tmp_path, failures=1)
+    async with limits.slots(1).taken(1):
+        bandwidth = limits.bandwidth(1, 1_000_000)
+        assert bandwidth is not None
+        await bandwidth.pay(1)
+    limits.breakers.leave(HOST, "no answer")
+    limits.breakers.enter(HOST)
+
+
 def test_breakers_that_cannot_be_read_or_kept_stop_no_request(tmp_path: Path) -> None:
     breakers = Limits(tmp_path, failures=1, rest_s=60).breakers
     (tmp_path / "breakers.json").write_bytes(b"{half")

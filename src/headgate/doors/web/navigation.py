@@ -42,11 +42,18 @@ ENTRIES: Final[Sequence[Entry]] = (
     Entry("Home", "/", "home", _everyone),
     Entry("Search", "/search", "search", _everyone),
     Entry("Requests", "/requests", "inbox", lambda viewer: viewer.visitor is not None),
+    Entry("Channels", "/channels", "channels", _everyone),
     Entry("Policies", "/policies", "policy", _on_server(Permission.POLICY_READ)),
     Entry("Exemptions", "/exemptions", "scale", _on_server(Permission.POLICY_READ)),
     Entry("Advisories", "/advisories", "advisory", _on_server(Permission.ADVISORY_READ)),
     Entry("Incidents", "/incidents", "pause", _on_server(Permission.POLICY_READ)),
     Entry("Audit", "/audit", "audit", _on_server(Permission.AUDIT_READ)),
+    Entry(
+        "Administration",
+        "/admin",
+        "settings",
+        _whoever_may(Permission.ACCESS_READ, Permission.TOKEN_MANAGE, Permission.JOB_MANAGE, Permission.NETWORK_MANAGE),
+    ),
 )
 
 

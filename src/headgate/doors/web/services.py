@@ -1,22 +1,31 @@
 """What the pages need of the house; `bootstrap.Services` has this shape."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from headgate.access.authenticate import Authenticator
 from headgate.access.devices import DeviceService
+from headgate.access.ldap.examination import LdapExaminer
+from headgate.access.ldap.service import LdapService
 from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.approvals.life import Life
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
+from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
 from headgate.channels.incidents import IncidentService
+from headgate.channels.maps import Maps
+from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
+from headgate.channels.service import ChannelService
+from headgate.channels.signing import SigningService
 from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
@@ -25,10 +34,27 @@ from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.reports.room import ReportRoom
 from headgate.storage.local import BlobStore
+from headgate.storage.paths import DataFolder
+
+
+class WebPlace(Protocol):
+    """A data folder with its settings."""
+
+    @property
+    def folder(self) -> DataFolder:
+        """Where it is."""
+
+    @property
+    def settings(self) -> Any:
+        """As they were read at the start: `settings.Settings`, which stands above this room."""
 
 
 class WebCore(Protocol):
     """The services that only need the data folder."""
+
+    @property
+    def place(self) -> WebPlace:
+        """The data folder and its settings."""
 
     @property
     def database(self) -> Database:
@@ -39,8 +65,32 @@ class WebCore(Protocol):
         """Where bytes are kept."""
 
     @property
+    def channels(self) -> ChannelService:
+        """Writes channels."""
+
+    @property
+    def mirrors(self) -> MirrorService:
+        """Writes mirrors."""
+
+    @property
+    def authorities(self) -> AuthorityService:
+        """CA bundles."""
+
+    @property
+    def life(self) -> Life:
+        """Freezes, rolls back and patches channels."""
+
+    @property
     def access(self) -> AccessService:
-        """Tokens."""
+        """Users, groups, grants and tokens."""
+
+    @property
+    def ldap(self) -> LdapService:
+        """Directories."""
+
+    @property
+    def signing(self) -> SigningService:
+        """Our own signing keys."""
 
     @property
     def policies(self) -> PolicyService:
@@ -87,6 +137,14 @@ class WebServices(Protocol):
         """The channels."""
 
     @property
+    def maps(self) -> Maps:
+        """What channels publish."""
+
+    @property
+    def routes(self) -> Routes:
+        """The ways to the mirrors."""
+
+    @property
     def authenticator(self) -> Authenticator:
         """Finds principals."""
 
@@ -101,6 +159,10 @@ class WebServices(Protocol):
     @property
     def oidc(self) -> OidcSignIn:
         """Signs in with identity providers."""
+
+    @property
+    def ldap_examiner(self) -> LdapExaminer:
+        """Tries directories out."""
 
     @property
     def requests(self) -> RequestService:

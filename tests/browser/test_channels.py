@@ -1,0 +1,231 @@
+"""Channels in the browser: made, looked at, frozen, taken back; mirrors followed as they sync."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.watching import PHONE, Visit
+from tests.live import PASSWORD, LiveServer
+from tests.packages import package
+from tests.upstreams import FolderServer, record_of, write_repodata
+
+Opens = Callable[..., Visit]
+NAMES = 12_000
+"""So many that a sync takes long enough to be watched."""
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FolderServer]:
+    root = tmp_path_factory.mktemp("upstream")
+    filename, body = package("p0")
+    (root / "noarch").mkdir()
+    (root / "noarch" / filename).write_bytes(body)
+    records: dict[str, dict[str, Any]] = {filename: record_of("noarch", filename, body)}
+    for number in range(1, NAMES):
+        name = f"p{number}-1.0-0.conda"
+        records[name] = record_of("noarch", name, name.encode(), license="MIT" if number % 3 else "GPL-3.0-only")
+    write_repodata(root / "noarch", records)
+    with FolderServer(root) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def team(live: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A hosted channel with two versions of a package."""
+    live.json("channel", "create", "team", "--kind", "hosted", "--description", "What we build")
+    folder = tmp_path_factory.mktemp("packages")
+    for version in ("1.0", "2.0"):
+        filename, body = package("demo", version)
+        (folder / filename).write_bytes(body)
+        live.json("upload", "team", folder / filename)
+    return "team"
+
+
+def listed(live: LiveServer, channel: str) -> list[str]:
+    """The file names that the channel holds and lists."""
+    return [one["filename"] for one in live.json("artifact", "list", channel) if one["status"] == "active"]
+
+
+def test_two_feeds_are_made_in_one_form(visit: Opens, live: LiveServer) -> None:
+    window = visit()
+    page = window.go("/channels")
+    page.get_by_role("link", name="New channel").click()
+    window.assert_good()
+    page.get_by_role("link", name="Two feeds").click()
+    window.assert_good()
+    page.get_by_label("Unapproved feed").fill("outer")
+    page.get_by_label("Approved feed", exact=True).fill("inner")
+    page.get_by_role("button", name="Make both").click()
+    page.wait_for_url("**/channels/inner")
+    page.locator("dd", has_text="outer → inner").wait_for()
+    window.assert_good()
+    made = {one["name"]: one["kind"] for one in live.json("channel", "list")}
+    assert (made["outer"], made["inner"]) == ("mirror", "hosted")
+    assert live.json("pipeline", "show", "inner")["stages"] == ["outer", "inner"]
+
+
+def test_what_is_wrong_with_a_form_is_said_beside_it_and_nothing_typed_is_lost(visit: Opens, team: str) -> None:
+    window = visit()
+    window.tolerated.add("422")
+    page = window.go("/new-channel?how=hosted")
+    page.get_by_label("Name", exact=True).fill(team)
+    page.get_by_label("Description").fill("once more")
+    page.get_by_role("button", name="Make the channel").click()
+    assert "already a channel team" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Description").input_value() == "once more"
+    window.assert_accessible()
+
+
+def test_a_channel_is_found_while_one_types(visit: Opens, team: str) -> None:
+    window = visit()
+    page = window.go("/channels")
+    page.locator("[data-filter]").fill("kind:hosted build")
+    page.wait_for_url("**/channels?q=*")
+    assert page.locator("[data-row]").count() == 1
+    page.keyboard.press("Escape")
+    page.locator("[data-row] a").click()
+    page.wait_for_url(f"**/channels/{team}")
+    assert "What we build" in page.locator("main").inner_text()
+    window.assert_good()
+    window.picture("channel")
+
+
+def test_a_rollback_is_looked_at_then_done_and_taken_back(visit: Opens, live: LiveServer, team: str) -> None:
+    window = visit()
+    page = window.go(f"/channels/{team}/revisions")
+    window.assert_good()
+    window.picture("revisions")
+    page.get_by_role("link", name="Go back to revision 2 of noarch").click()
+    assert "disappears" in page.get_by_role("row", name="demo-2.0-0.conda").inner_text()
+    window.assert_good()
+    window.picture("rollback")
+    assert len(listed(live, team)) == 2
+    page.get_by_label("Why").fill("2.0 breaks the forecasts")
+    page.get_by_role("button", name="Go back").click()
+    toast = page.locator("[data-toast]", has_text="as it was at revision 2")
+    assert listed(live, team) == ["demo-1.0-0.conda"]
+    toast.get_by_role("button", name="Undo").click()
+    page.locator("[data-toast]", has_text="as it was at revision 3").wait_for()
+    assert len(listed(live, team)) == 2
+
+
+def test_a_channel_is_frozen_with_a_reason_and_moves_again(visit: Opens, live: LiveServer, team: str) -> None:
+    window = visit()
+    page = window.go(f"/channels/{team}")
+    page.get_by_label("Why freeze it").fill("a release is tested")
+    page.get_by_role("button", name="Freeze").click()
+    page.get_by_text("a release is tested").wait_for()
+    window.assert_good()
+    window.picture("frozen")
+    assert live.json("channel", "show", team)["frozen"]["why"] == "a release is tested"
+    page.get_by_role("button", name="Unfreeze").click()
+    page.locator("[data-toast]", has_text="moves again").wait_for()
+    assert live.json("channel", "show", team)["frozen"] is None
+
+
+def test_deleting_a_channel_asks_for_its_name(visit: Opens, live: LiveServer) -> None:
+    live.json("channel", "create", "gone", "--kind", "hosted")
+    page = visit().go("/channels/gone")
+    page.get_by_role("button", name="Delete the channel").click()
+    dialog = page.get_by_role("dialog", name="Delete the channel")
+    dialog.get_by_role("textbox").fill("gone")
+    dialog.get_by_role("button", name="Delete the channel").click()
+    page.wait_for_url("**/channels")
+    assert "gone" not in {one["name"] for one in live.json("channel", "list")}
+
+
+WATCH = """new MutationObserver((found) => {
+    const seen = JSON.parse(sessionStorage.getItem("seen") ?? "[]");
+    const values = found.map((one) => one.target).filter((one) => one.matches("progress")).map((one) => one.value);
+    sessionStorage.setItem("seen", JSON.stringify(seen.concat(values)));
+}).observe(document, {subtree: true, attributes: true, attributeFilter: ["value"]})"""
+"""Writes down where the bar is, whenever it moves; the page is loaded anew at the end."""
+
+
+def test_a_sync_is_seen_to_move(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
+    live.json("channel", "create", "mirrored", "--kind", "mirror", "--upstream", upstream.url, "--subdir", "noarch")
+    window = visit()
+    window.page.add_init_script(WATCH)
+    page = window.go("/channels/mirrored/mirrors")
+    window.assert_good()
+    page.get_by_role("button", name="Sync all now").click()
+    page.get_by_text("The sync is done").wait_for(timeout=60_000)
+    seen: list[float] = page.evaluate('() => JSON.parse(sessionStorage.getItem("seen") ?? "[]")')
+    assert seen == sorted(seen)
+    assert any(0 < one < NAMES for one in seen), seen
+    assert len(set(seen)) > 1, seen
+    assert "12,000" in page.get_by_role("row", name="noarch").inner_text()
+    window.assert_good()
+    window.picture("mirrors")
+
+
+def test_filters_are_counted_while_one_types(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
+    live.json("channel", "create", "filtered", "--kind", "mirror", "--upstream", upstream.url, "--subdir", "noarch")
+    live.json("mirror", "sync", "filtered", "--wait")
+    window = visit()
+    page = window.go("/channels/filtered/mirrors/main")
+    passing, unwanted = page.locator("[data-passing]"), page.get_by_label("Not these", exact=True)
+    passing.filter(has_text="12,000").wait_for()
+    page.get_by_label("Not these licences").fill("GPL-3.0-only")
+    passing.filter(has_text="8,001").wait_for()
+    unwanted.fill("p1 ==")
+    page.locator("#counts [role=alert]").wait_for()
+    unwanted.fill("p1")
+    passing.filter(has_text="8,000").wait_for()
+    window.assert_good()
+    window.picture("filters")
+    page.get_by_role("button", name="Keep and sync").click()
+    page.get_by_text("The sync is done").wait_for(timeout=60_000)
+    filters = live.json("mirror", "show", "filtered", "main")["settings"]["filters"]
+    assert (filters["exclude_specs"], filters["exclude_licenses"]) == (["p1"], ["GPL-3.0-only"])
+
+
+def test_the_way_to_a_mirror_is_told_step_by_step(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
+    live.json("channel", "create", "tried", "--kind", "mirror", "--upstream", upstream.url, "--subdir", "noarch")
+    window = visit()
+    page = window.go("/channels/tried/mirrors/main")
+    page.get_by_role("button", name="Test the way").click()
+    page.get_by_text("can be reached, read and fetched from").wait_for()
+    assert "p0-1.0-0.conda can be fetched" in page.locator("#trial").inner_text()
+    window.assert_good()
+    page.get_by_label("Proxy").fill("http://127.0.0.1:1")
+    page.get_by_role("button", name="Keep", exact=True).first.click()
+    page.locator("[data-toast]", has_text="The way there is kept").wait_for()
+    page.get_by_role("button", name="Test the way").click()
+    page.locator("#trial [data-state=failed]", has_text="proxy").wait_for()
+    window.picture("trial")
+    page.get_by_label("When").fill("30 2 * * *")
+    page.get_by_role("button", name="Keep", exact=True).last.click()
+    page.get_by_text("The next sync begins").wait_for()
+    assert live.json("mirror", "show", "tried", "main")["settings"]["schedule"]["cron"] == "30 2 * * *"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme: str) -> None:
+    window = visit(color_scheme=scheme, **PHONE)
+    paths = (
+        "/channels",
+        "/new-channel",
+        "/new-channel?how=two-feeds",
+        f"/channels/{team}",
+        f"/channels/{team}/revisions",
+    )
+    for number, path in enumerate(paths):
+        window.go(path)
+        window.assert_accessible()
+        window.assert_fits()
+        window.picture(f"phone-{scheme}-channels-{number}")
+
+
+def test_who_may_not_manage_sees_no_way_to(visit: Opens, live: LiveServer, team: str) -> None:
+    live.json("channel", "set", team, "--privacy", "authenticated")
+    live.json("user", "create", "reader", "--password", PASSWORD)
+    window = visit("reader")
+    page = window.go(f"/channels/{team}")
+    assert page.get_by_role("button", name="Freeze").count() == 0
+    assert page.get_by_role("button", name="Delete the channel").count() == 0
+    window.tolerated.add("403")
+    refused = page.goto(f"/channels/{team}/rollback?to=noarch%3D1")
+    assert refused is not None
+    assert refused.status == 403
