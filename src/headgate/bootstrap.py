@@ -269,7 +269,7 @@ class Services:
 def build_services(place: Place) -> Services:
     """Put a web worker together."""
     # At its import it is decided where counts are kept: in the parent of the workers that would be too early.
-    from headgate.doors.metrics import SIGN_IN_FAILURES, UNLOGGED  # noqa: PLC0415 - as said
+    from headgate.doors.metrics import EVALUATION, SIGN_IN_FAILURES, UNLOGGED  # noqa: PLC0415 - as said
 
     core = build_core(place)
     database, store, settings = core.database, core.store, place.settings
@@ -286,7 +286,7 @@ def build_services(place: Place) -> Services:
     snapshots.follow(SESSIONS, sessions.load)
     maps, shards, policies = Maps(database), ShardCache(database), Policies()
     snapshots.follow("policies", policies.load)
-    gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps)
+    gatekeeper = Gatekeeper(database, snapshots, catalog, policies, maps, EVALUATION.observe)
     snapshots.follow(PROOFS, gatekeeper.forget)
     cookies = SessionCookies(sessions, authenticator, settings.server.public_url)
     routes = open_routes(place)

@@ -275,3 +275,8 @@ async def test_metrics_count_what_is_held_back(services: Services, client: httpx
     assert 'headgate_held_records{channel="open",rule="no-two/match-spec"} 1.0' in text
     assert 'headgate_refused_downloads_total{code="policy-blocked"}' in text
     assert "headgate_stale_subdirs 0.0" in text
+    await client.get(f"/conda/open/noarch/{GOOD[0]}")
+    text = (await client.get("/metrics")).text
+    for outcome in ("allow", "block"):
+        assert f'headgate_verdicts_total{{outcome="{outcome}"}}' in text
+    assert "headgate_evaluation_seconds_bucket" in text

@@ -1,6 +1,7 @@
 """The gate at the door: asked for every file that a client wants, whatever the index said a moment ago."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -42,8 +43,16 @@ class Gatekeeper:
     """Gives verdicts on files; remembers them until a policy, an advisory, the index or time changes them."""
 
     def __init__(
-        self, database: Database, snapshots: Snapshots, catalog: Catalog, policies: Policies, maps: Maps
+        self,
+        database: Database,
+        snapshots: Snapshots,
+        catalog: Catalog,
+        policies: Policies,
+        maps: Maps,
+        timed: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        """`timed` is told how many seconds each evaluation took."""
+        self._timed = timed
         self._snapshots = snapshots
         self._database = database
         self._catalog = catalog
@@ -126,12 +135,15 @@ class Gatekeeper:
         return known
 
     async def _evaluate(self, gate: Gate, channel: Channel, subdir: str, name: str, extra: Shard | None) -> Evaluation:
+        began = time.perf_counter()
         channels = {one.id: one for one in self._catalog.all()}
         world = World(channels, self._policies.book, latest_assessments(self._database))
         async with self._database.read() as connection:
             setting: Setting = await read_setting(connection, world, channel, subdir, gate)
             chain = (await read_chains(connection, channel, subdir, [name])).get(name, ())
-            return await judge_name(connection, setting, name, chain, extra)
+            evaluation = await judge_name(connection, setting, name, chain, extra)
+        self._timed(time.perf_counter() - began)
+        return evaluation
 
 
 def open_gatekeeper(database: Database, watch: Watch) -> Gatekeeper:

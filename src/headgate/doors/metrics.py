@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -52,6 +52,12 @@ class Tally:
         self._counts.clear()
 
 
+VERDICTS = Tally(Counter("headgate_verdicts_total", "Verdicts on package files that were asked for.", ["outcome"]))
+EVALUATION = Histogram(
+    "headgate_evaluation_seconds",
+    "What the gate takes to judge a package that it does not remember.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5),
+)
 REFUSALS = Tally(Counter("headgate_refused_downloads_total", "Downloads that a policy refused, by code.", ["code"]))
 REQUESTS = Tally(_REQUESTS)
 UNLOGGED = Counter("headgate_access_log_dropped_total", "Requests that the access log had no room for.")
@@ -75,7 +81,7 @@ def observe_affected(channel: str, files: int) -> None:
 
 def render_metrics() -> bytes:
     """The metrics of all processes as Prometheus text; those of other processes as of their last second of work."""
-    for tally in (REQUESTS, ARTIFACTS, REFUSALS, SIGN_IN_FAILURES):
+    for tally in (REQUESTS, ARTIFACTS, REFUSALS, SIGN_IN_FAILURES, VERDICTS):
         tally.flush()
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return generate_latest()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from headgate.channels.model import Channel
 from headgate.conda.names import Subdir
@@ -24,13 +25,14 @@ from headgate.doors.http import (
     start,
     wanted_span,
 )
-from headgate.doors.metrics import ARTIFACTS, REFUSALS
+from headgate.doors.metrics import ARTIFACTS, REFUSALS, VERDICTS
 from headgate.kernel.errors import Refused
 from headgate.storage.paths import blob_key
 
 _CONTENT_TYPE = "application/octet-stream"
 # The gate may think differently tomorrow: whoever keeps a copy asks again before giving it to others.
 _CACHE_CONTROL = "private, no-cache"
+_OUTCOMES = MappingProxyType({"policy-blocked": "block", "policy-held": "hold"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,10 @@ class ArtifactDoor:
             visit.verdict = await self.delivery.check(wanted)
         except Refused as error:
             REFUSALS.count(error.code)
+            if error.code in _OUTCOMES:
+                VERDICTS.count(_OUTCOMES[error.code])
             raise
+        VERDICTS.count(visit.verdict)
         if wanted.size_bytes is not None and self._is_bodyless(scope, wanted):
             # What the record promises is all that the client asked: no upstream is troubled.
             await begin(scope, send, _head(wanted, wanted.size_bytes))
