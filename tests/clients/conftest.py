@@ -1,7 +1,6 @@
 """Real data and real clients."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,17 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.live import ROOT, environment
-
-SHARED = Path(os.environ.get("HEADGATE_SHARED", ROOT.parent / "shared"))
+from tests.live import environment
+from tests.real import find_shared
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real channels and tools that may stand beside the project."""
-    if not (SHARED / "data").is_dir():
-        pytest.skip("there is no folder of real data beside the project (HEADGATE_SHARED)")
-    return SHARED
+    return find_shared("data").parent
 
 
 class Rattler:

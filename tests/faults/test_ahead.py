@@ -18,6 +18,7 @@ import zstandard
 from headgate.conda.shards import decode_shard
 from tests.live import LiveServer
 from tests.packages import package
+from tests.real import SHARED
 from tests.upstreams import FolderServer, write_channel
 from tests.waiting import eventually
 
@@ -31,7 +32,7 @@ SUBDIRS = ("linux-64", "noarch")
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Folders of channels: packages built here, some of them large enough that a kill meets them half-way; with
-    HEADGATE_SHARED also a real channel, and one that clients can install from."""
+    real data at hand also a real channel, and one that clients can install from."""
     root = tmp_path / "upstream"
     chance = random.Random(SEED)
     built = [
@@ -40,10 +41,9 @@ def root(tmp_path: Path) -> Path:
         for subdir in [SUBDIRS[number % 2]]
     ]
     write_channel(root / "built", built)
-    shared = os.environ.get("HEADGATE_SHARED")
-    if shared is not None:
-        (root / "real").symlink_to(Path(shared) / "data" / "channels" / "jancaha-channel")
-        tool = Path(shared) / "tools" / "make_installable_channel.py"
+    if SHARED.is_dir():
+        (root / "real").symlink_to(SHARED / "data" / "channels" / "jancaha-channel")
+        tool = SHARED / "tools" / "make_installable_channel.py"
         subprocess.run([sys.executable, tool, root / "installable", "--spec", "flask"], check=True, capture_output=True)
     return root
 

@@ -1,7 +1,6 @@
 """Advisories with everything they need, on each database, and the folder of real data."""
 
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from headgate.advisories.names import NameService
 from headgate.bootstrap import Place
 from headgate.db import tables_advisories as tables
 from headgate.db.engine import Database
+from tests.real import find_shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,4 @@ async def room(place: Place, tmp_path: Path) -> Any:
 @pytest.fixture(scope="session")
 def data() -> Path:
     """Real advisories, names and records."""
-    beside = Path(__file__).resolve().parents[3].parent / "shared"
-    data = Path(os.environ.get("HEADGATE_SHARED", beside)) / "data"
-    if not (data / "advisories").is_dir():
-        pytest.skip(f"The folder of real data is not at {data}; set HEADGATE_SHARED to where it is.")
-    return data
+    return find_shared("data", "advisories").parent
