@@ -80,14 +80,7 @@ class SearchService:
 
     async def list_dependents(self, channel: Channel, name: str, most: int = 100) -> list[str]:
         """Names in the channel whose newest files depend on the name."""
-        columns = search_card.c
-        statement = select(columns.name).distinct().where(
-            columns.subdir_id.in_([one.id for one in channel.subdirs.values()]),
-            columns.depends.contains(f"\n{name}\n", autoescape=True),
-            columns.files > 0,
-        )  # fmt: skip
-        async with self._database.read() as connection:
-            return [row.name for row in await connection.execute(statement.order_by(columns.name).limit(most))]
+        return list((await self._shelves.of([channel]))[channel.id].dependents(name)[:most])
 
     def _fitting(self, query: Query, channel: Channel, shelf: Shelf, held: Held) -> dict[str, int]:
         """Name -> how well it fits, of the names of one channel for which all words and terms hold."""

@@ -29,6 +29,8 @@ class Card:
     licences: str
     """One a line."""
     summary: str
+    depends: str
+    """The names that its newest files need, each between line ends."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Shelf:
         self.subdirs = subdirs
         self.names: Sequence[str] = sorted(set().union(*subdirs.values()))
         self._text = "\n".join(("", *self.names, ""))
+        self._dependents: dict[str, list[str]] | None = None
         self._summaries = "\n".join(("", *self._summarised(), ""))
 
     def _summarised(self) -> Iterator[str]:
@@ -60,6 +63,17 @@ class Shelf:
     def cards(self, name: str) -> dict[str, Card]:
         """Subdir -> card."""
         return {subdir: cards[name] for subdir, cards in self.subdirs.items() if name in cards}
+
+    def dependents(self, name: str) -> Sequence[str]:
+        """Names whose newest files need the name, in their order; the first question of all makes the index."""
+        if self._dependents is None:
+            found: dict[str, set[str]] = {}
+            for cards in self.subdirs.values():
+                for own, card in cards.items():
+                    for needed in card.depends.split("\n"):
+                        found.setdefault(needed, set()).add(own)
+            self._dependents = {needed: sorted(names) for needed, names in found.items() if needed}
+        return self._dependents.get(name, ())
 
     def find(self, word: str) -> dict[str, int]:
         """Names with the word -> how well it fits: 0 is it, 1 begins with it, 2 holds it, 3 says it in its summary."""
@@ -119,7 +133,13 @@ class Shelves:
     async def _load(self, behind: Sequence[int]) -> None:
         columns = search_card.c
         statement = select(
-            columns.name, columns.files, columns.version, columns.newest_at, columns.licences, columns.summary
+            columns.name,
+            columns.files,
+            columns.version,
+            columns.newest_at,
+            columns.licences,
+            columns.summary,
+            columns.depends,
         )
         async with self._database.read() as connection:
             newest = {
@@ -138,9 +158,9 @@ class Shelves:
 def _followed(old: Mapping[str, Card], rows: Iterable[Any]) -> dict[str, Card]:
     cards = dict(old)
     kept: dict[str, str] = {}
-    for name, files, version, newest_at, licences, summary in rows:
+    for name, files, version, newest_at, licences, summary, depends in rows:
         if files:
-            cards[name] = Card(files, version, newest_at, kept.setdefault(licences, licences), summary)
+            cards[name] = Card(files, version, newest_at, kept.setdefault(licences, licences), summary, depends)
         else:
             cards.pop(name, None)
     return cards
