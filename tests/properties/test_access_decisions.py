@@ -77,7 +77,7 @@ def narrowness(scope: Scope) -> tuple[int, int]:
 def reference(grants: list[Grant], question: Question, *, is_anonymous: bool) -> bool:
     """Drop all but the nearest, of those all but the narrowest; what is left must not deny."""
     heard = list(grants)
-    reading = frozenset({Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD})
+    reading = frozenset({Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD, Permission.REQUEST_CREATE})
     if question.privacy == "public":
         heard.append(Grant(0, PrincipalKind.PSEUDO, EVERYONE, "downloader", reading, Scope(question.channel)))
     if question.privacy == "authenticated" and not is_anonymous:
