@@ -36,7 +36,7 @@ class SizeRule(Rule):
         most = self._most
         if self._least is not None or most is None:
             return attrgetter("size")
-        return lambda record: True if record.size is not None and record.size <= most else record.size
+        return lambda record: 0 if record.size is not None and record.size <= most else record.size
 
     def judge(self, case: Case) -> Judgement | None:
         """By the size that the record gives."""
