@@ -34,6 +34,7 @@ OTHER_VARIABLES = frozenset(
         "HEADGATE_AXE",
         "HEADGATE_PICTURES",
         "HEADGATE_SCALE",
+        "HEADGATE_KILLS",
     }
 )
 

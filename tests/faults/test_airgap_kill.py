@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
 SEED = 20_261_121
 NAMES = 150
-KILLS = 3
+KILLS = 2
 THINGS = frozenset(f"thing{number}" for number in range(NAMES))
 AFTER = (THINGS | {f"new{number}" for number in range(NAMES)}) - {"thing0"}
 

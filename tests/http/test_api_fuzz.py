@@ -24,7 +24,7 @@ from headgate.doors.api.app import PREFIX, build_api
 from tests.certificates import certificate_pem
 from tests.conftest import migrated_place
 
-_EXAMPLES = 12
+_EXAMPLES = 6
 _KNOWN = {
     "channel": "team", "subdir": "noarch", "filename": "demo-1.0-0.conda",
     "user": "ada", "name": "grace", "kind": "user", "member": "ada", "id": 1,
