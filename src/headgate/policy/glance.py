@@ -34,7 +34,7 @@ class _LightShard(msgspec.Struct, rename={"conda": "packages.conda"}):
 _decoder = msgspec.msgpack.Decoder(_LightShard)
 _LIGHT = frozenset(LightRecord.__struct_fields__)
 _version, _indexed_ms, _size = attrgetter("version"), attrgetter("indexed_timestamp"), attrgetter("size")
-_license = attrgetter("license", "license_family")
+_license, _purls = attrgetter("license", "license_family"), attrgetter("purls")
 
 
 class LazyRecord(Mapping[str, Any]):
@@ -133,7 +133,7 @@ class Glance:
     @cached_property
     def has_purls(self) -> bool:
         """Whether a record says itself what upstream package it is."""
-        return b"purls" in self.packed
+        return any(map(_purls, self.records))
 
     @cached_property
     def licenses(self) -> frozenset[tuple[str | None, str | None]]:
@@ -143,8 +143,10 @@ class Glance:
     @cached_property
     def ages_ms(self) -> tuple[int, int] | None:
         """The oldest and the newest `indexed_timestamp`; None when a record has none."""
-        moments = {one or 0 for one in set(map(_indexed_ms, self.records))}
-        return (min(moments), max(moments)) if moments and min(moments) > 0 else None
+        found = list(map(_indexed_ms, self.records))
+        if not found or None in found or min(found) <= 0:
+            return None
+        return min(found), max(found)
 
     @cached_property
     def largest_bytes(self) -> int | None:
