@@ -17,6 +17,7 @@ from headgate.advisories.findings import Assessments
 from headgate.channels.corrections import Corrections
 from headgate.channels.model import Channel, Source, SourceKind
 from headgate.channels.proofs import NOTHING_FOUND, NameProofs, places_behind, prove, read_proofs
+from headgate.channels.scripts import Said, read_said
 from headgate.channels.shards import read_shards, save_shards
 from headgate.conda.shards import Shard, decode_stored, encode_shard, merge_shards
 from headgate.db import tables, tables_gate
@@ -147,22 +148,43 @@ class Told:
     owners: Mapping[str, str]
     proofs: Mapping[str, NameProofs] | None
     """None when nobody asked."""
+    said: Mapping[int, Said] = field(default_factory=dict)
+    """What upstreams say of install scripts, by mirror."""
+
+    def scripts_of(self, setting: "Setting", name: str, chain: Chain) -> dict[int, frozenset[str]]:
+        """What each source of a name says of it, through all the mirrors behind it; without those that say nothing."""
+        found: dict[int, frozenset[str]] = {}
+        for source, _ in chain if self.said else ():
+            places = places_behind(setting.channels, source)
+            said = [one for place in places if (one := self._said_by(place, name)) is not None]
+            if places and len(said) == len(places):
+                found[source.id] = frozenset().union(*said)
+        return found
+
+    def _said_by(self, place: int, name: str) -> frozenset[str] | None:
+        known = self.said.get(place)
+        return None if known is None else known.scripts.get(name)
 
 
 async def read_told(
     connection: AsyncConnection, setting: Setting, names: Collection[str], *, has_proofs: bool = False
 ) -> Told:
     """Only what the gate's rules ask for is read, and what is known of signatures if wanted (`has_proofs`)."""
-    about = await _read_about(connection, names) if setting.gate.needs_about else {}
+    about, said = dict[str, dict[str, Mapping[str, Any]]](), dict[int, Said]()
+    if setting.gate.needs_about:
+        about = await _read_about(connection, names)
+        said = await read_said(
+            connection, {one for source in setting.channel.sources for one in places_behind(setting.channels, source)}
+        )
     owners = await _read_owners(connection, names) if setting.gate.needs_owners else {}
     proofs = None
     if has_proofs or setting.gate.needs_proofs:
         proofs = await read_proofs(connection, setting.channels, setting.channel, setting.subdir, names)
-    return Told(about, owners, proofs)
+    return Told(about, owners, proofs, said)
 
 
 async def _read_about(connection: AsyncConnection, names: Collection[str]) -> dict[str, dict[str, Mapping[str, Any]]]:
-    """What archives showed: of uploads to any channel, for the same bytes are the same everywhere."""
+    """What archives showed: of files of any channel, for the same bytes are the same everywhere."""
     columns = tables.artifact.c
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for some in chunks(sorted(names)):
@@ -195,7 +217,7 @@ def _key(setting: Setting, name: str, chain: Chain, told: Told) -> tuple[Any, ..
         setting.channel.id, setting.subdir, name, tuple((source.id, digest) for source, digest in chain),
         setting.gate.digest, setting.book.digest(name), setting.book.newest_feed_at(), told.owners.get(name),
         tuple(sorted(told.about_of.get(name, ()))), setting.corrections.digest if name in setting.corrected else b"",
-        (told.proofs or {}).get(name, NOTHING_FOUND).key,
+        (told.proofs or {}).get(name, NOTHING_FOUND).key, tuple(told.scripts_of(setting, name, chain).items()),
     )  # fmt: skip
 
 
@@ -233,7 +255,13 @@ def rule_quickly(
     if len(chain) != 1 or name in setting.corrected or name in told.about_of:
         return None
     source, digest = chain[0]
-    facts = Facts(name=name, origin=setting.origin(source), owner=told.owners.get(name), book=setting.book)
+    facts = Facts(
+        name=name,
+        origin=setting.origin(source),
+        owner=told.owners.get(name),
+        said=told.scripts_of(setting, name, chain),
+        book=setting.book,
+    )
     try:
         glance = Glance(bodies[digest])
         rulings = [judging.rule(glance, facts) for judging in judgings]
@@ -284,6 +312,7 @@ def compose(
         signatures=signatures,
         attestations=attestations,
         owner=told.owners.get(name),
+        said=told.scripts_of(setting, name, chain),
         book=setting.book,
     )
     return shard, facts

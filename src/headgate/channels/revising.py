@@ -14,9 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.channels.dependencies import read_heads
 from headgate.channels.gating import Answers, pass_names
 from headgate.channels.model import Channel, ChannelKind
+from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.revisions import World, publish, read_chains, read_setting, read_world
 from headgate.db import tables, tables_gate
-from headgate.db.engine import Database
+from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
 from headgate.policy.verdicts import EXEMPTION
 
@@ -131,6 +132,32 @@ async def republish(database: Database, names: Collection[str], cause: str) -> N
                 now = await read_world(connection)
                 if channel.id in now.channels:
                     await publish(connection, channel.id, subdir, names, f"{CAUSE}{cause}", world=now)
+
+
+async def does_any_gate_ask_about(connection: AsyncConnection) -> bool:
+    """Whether a policy that holds somewhere asks what archives show."""
+    return bool(_asking_about(await read_world(connection)))
+
+
+async def revise_told(connection: AsyncConnection, names: Collection[str], cause: str) -> None:
+    """Judge some names again wherever the gate asks about archives, of which something new is known.
+
+    In the transaction that brings the news; a subdir of which too many names are concerned becomes stale, for the job.
+    """
+    world = await read_world(connection)
+    await advance_epoch(connection, PROOFS)
+    for channel in sorted(_asking_about(world), key=lambda one: one.kind is ChannelKind.VIRTUAL):
+        if len(names) > MOST_AT_ONCE:
+            stale = update(tables.subdir).where(tables.subdir.c.channel_id == channel.id)
+            await connection.execute(stale.values(gate=b""))
+            continue
+        for subdir in sorted(channel.subdirs):
+            await publish(connection, channel.id, subdir, names, f"{CAUSE}{cause}", world=world)
+
+
+def _asking_about(world: World) -> list[Channel]:
+    gates = [(channel, world.gate_of(channel)) for channel in world.channels.values()]
+    return [channel for channel, gate in gates if gate is not None and gate.needs_about]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from headgate.conda.records import Record, build_time_ms
 from headgate.conda.shards import Shard
 from headgate.conda.specs import age_key
@@ -10,7 +12,43 @@ from headgate.conda.streams import encode, encode_members, gather, join_members
 from headgate.kernel.errors import Invalid
 
 FLAGS = ("activate.d", "binary_prefix", "deactivate.d", "post_link", "pre_link", "pre_unlink", "text_prefix")
+SCRIPTS = frozenset({"activate.d", "deactivate.d", "post_link", "pre_link", "pre_unlink"})
 TEXTS = ("dev_url", "doc_url", "home", "license", "source_url", "summary")
+
+
+class _Flags(msgspec.Struct, rename={"activate": "activate.d", "deactivate": "deactivate.d"}):
+    activate: bool | None = None
+    deactivate: bool | None = None
+    post_link: bool | None = None
+    pre_link: bool | None = None
+    pre_unlink: bool | None = None
+
+
+class _Flagged(msgspec.Struct):
+    packages: dict[str, _Flags] = {}
+
+
+_flags = msgspec.json.Decoder(_Flagged)
+
+
+def read_scripts(document: bytes) -> dict[str, frozenset[str]]:
+    """Which of SCRIPTS a channeldata.json says that each package brings; of packages of which it says so of each.
+
+    Raises Invalid `channeldata-invalid`.
+    """
+    try:
+        packages = _flags.decode(document).packages
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Invalid("channeldata-invalid", f"This is not a channeldata.json: {error}.") from error
+    found: dict[str, frozenset[str]] = {}
+    for name, one in packages.items():
+        said = {
+            "activate.d": one.activate, "deactivate.d": one.deactivate, "post_link": one.post_link,
+            "pre_link": one.pre_link, "pre_unlink": one.pre_unlink,
+        }  # fmt: skip
+        if None not in said.values():
+            found[name] = frozenset(flag for flag, is_there in said.items() if is_there)
+    return found
 
 
 def summarise(name: str, shards_by_subdir: Mapping[str, Shard], about: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -3,11 +3,12 @@
 policy 1─* policy_version        policy 1─* policy_attachment ──> channel, source
 exemption
 subdir 1─* gate_name             what the gate held back of a name, and until when that holds
+source 1─1 source_scripts        what an upstream says of the install scripts of its packages
 """
 
 from sqlalchemy import JSON, Column, ForeignKey, Integer, String, Table, UniqueConstraint
 
-from headgate.db.columns import Moment
+from headgate.db.columns import Bytes, Moment
 from headgate.db.tables import Key, metadata
 
 
@@ -76,4 +77,13 @@ gate_name = Table(
     Column("name", String, primary_key=True),
     Column("valid_until", Moment, nullable=True, index=True),
     Column("held", JSON, nullable=False),
+)
+
+source_scripts = Table(
+    "source_scripts",
+    metadata,
+    Column("source_id", Key, ForeignKey("source.id", ondelete="CASCADE"), primary_key=True),
+    Column("etag", String, nullable=True),
+    Column("body", Bytes, nullable=False),
+    Column("read_at", Moment, nullable=False),
 )

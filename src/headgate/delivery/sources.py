@@ -199,6 +199,7 @@ class Landing:
             "sha256": Sha256(wanted.sha256),
             "size_bytes": size_bytes,
             "record": msgspec.json.encode(wanted.record),
+            "about": None,  # nobody has looked into these bytes yet
             "created_at": clock.now(),
             "created_by": "headgate",
         }

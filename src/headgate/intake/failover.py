@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamReader, UpstreamState
+from headgate.intake.upstream import (
+    Missing,
+    Unchanged,
+    UpstreamDocument,
+    UpstreamListing,
+    UpstreamReader,
+    UpstreamState,
+)
 from headgate.kernel.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -44,6 +51,16 @@ class MirrorReader:
             except Unavailable as error:
                 log.warning("upstream_failed_over", code=error.code, reason=error.message)
         return await last.read_metadata(name, elsewhere)
+
+    async def read_channeldata(self, etag: str | None) -> UpstreamDocument | Unchanged | Missing:
+        """As `UpstreamReader.read_channeldata`, from the first that can."""
+        *others, last = self._readers
+        for reader in others:
+            try:
+                return await reader.read_channeldata(etag)
+            except Unavailable as error:
+                log.warning("upstream_failed_over", code=error.code, reason=error.message)
+        return await last.read_channeldata(etag)
 
     async def read_sidecar(self, base_url: str, filename: str, digest: str) -> bytes:
         """As `UpstreamReader.read_sidecar`, from the one whose listing was fetched last."""

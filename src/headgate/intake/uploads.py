@@ -7,24 +7,16 @@ from dataclasses import dataclass
 from headgate.channels.model import Channel
 from headgate.channels.proofs import Checked
 from headgate.conda.archive_members import ArchiveLimits
-from headgate.conda.archives import ArchiveInfo, read_archive, to_record
+from headgate.conda.archives import read_archive, to_record
 from headgate.conda.attestations import TrustRoot
 from headgate.conda.names import ArtifactName, Sha256, Subdir
 from headgate.conda.records import stamp
 from headgate.intake.attesting import check_attestations
 from headgate.intake.hosted import Add, HostedWriter
+from headgate.intake.scripts import script_flags
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.storage.local import BlobStore, BlobWriter
-
-# CEP 38's flags, and what in the path of an install script sets each.
-_SCRIPT_FLAGS = {
-    "activate.d": "etc/conda/activate.d/",
-    "deactivate.d": "etc/conda/deactivate.d/",
-    "post_link": "-post-link.",
-    "pre_link": "-pre-link.",
-    "pre_unlink": "-pre-unlink.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +82,7 @@ class Uploads:
         attested = await self._attested(given, said, writer.sha256)
         record = to_record(info, size=writer.size_bytes, md5=writer.md5, sha256=str(writer.sha256))
         stamp(record, known_ms=None, first_sync=False, now_ms=clock.now_ms())
-        about = info.about | _flags(info)
+        about = info.about | script_flags(info)
         sha256 = await asyncio.to_thread(writer.commit)
         change = Add(
             actor=given.actor,
@@ -130,8 +122,3 @@ class Given:
     artifact: ArtifactName
     subdir: Subdir | None
     attestations: bytes | None
-
-
-def _flags(info: ArchiveInfo) -> dict[str, bool]:
-    found = {flag: any(mark in path for path in info.install_scripts) for flag, mark in _SCRIPT_FLAGS.items()}
-    return found | {"binary_prefix": info.has_binary_prefix, "text_prefix": info.has_text_prefix}

@@ -39,6 +39,7 @@ __all__ = [
     "Missing",
     "ShardedListing",
     "Unchanged",
+    "UpstreamDocument",
     "UpstreamListing",
     "UpstreamReader",
     "UpstreamState",
@@ -70,6 +71,15 @@ class Unchanged:
 @dataclass(frozen=True, slots=True)
 class Missing:
     """The upstream has no such subdir: every index file is absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamDocument:
+    """A document of an upstream as it is now; `url` is masked."""
+
+    url: str
+    etag: str | None
+    body: bytes
 
 
 class UpstreamReader:
@@ -139,6 +149,23 @@ class UpstreamReader:
             if answer.status != 200:
                 raise Unavailable("upstream-status", f"{answer.url} answered {answer.status}.")
             return await answer.read(MAX_METADATA_BYTES)
+
+    async def read_channeldata(self, etag: str | None) -> UpstreamDocument | Unchanged | Missing:
+        """The channel's channeldata.json, unless it is the one of this ETag. Raises Unavailable, Invalid, Refused."""
+        url = f"{self._base_url}/channeldata.json"
+        async with self._outgoing.open(url, headers={"If-None-Match": etag} if etag else {}) as answer:
+            if answer.status == 304 and etag:
+                return Unchanged()
+            if answer.status in _NOT_HERE:
+                return Missing()
+            if answer.status != 200:
+                raise Unavailable("upstream-status", f"{answer.url} answered {answer.status}.")
+            packed = await asyncio.to_thread(scratch_file, self._scratch)
+            with packed:
+                await self._download(answer, packed)
+                with naming(url):
+                    body = await finish_in_thread(unpack, packed, self._scratch, self._limits)
+            return UpstreamDocument(answer.url, answer.headers.get("ETag"), body)
 
     async def read_sidecar(self, base_url: str, filename: str, digest: str) -> bytes:
         """The attestations that a record names. Raises Unavailable."""

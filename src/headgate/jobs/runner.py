@@ -16,7 +16,9 @@ from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
 from headgate.channels.revising import find_stale
 from headgate.channels.revisions import read_world
+from headgate.conda.archives import ArchiveLimits
 from headgate.intake.attesting import check_again
+from headgate.intake.scripts import look_into_cached
 from headgate.jobs.airgap import look_across
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
@@ -35,6 +37,7 @@ _FIRST_CLEAN_UP_S = 600.0
 _CHECK_S = 5.0
 _REST_AFTER_FAILURE_S = 5.0
 _ATTESTATIONS_AT_ONCE = 50
+_ARCHIVES_AT_ONCE = 8
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +100,7 @@ class _Around:
         self._lost = lost
         self._stop = stop
         self._seen: int | None = None
-        self._has_old_attestations = True
+        self._has_old_attestations = self._has_unread_archives = True
         self._checked_at = -_CHECK_S
         # Soon after a start, so that a server which is restarted every day is cleaned up at all.
         self._cleaned_at = time.monotonic() - upkeep.interval_s + _FIRST_CLEAN_UP_S
@@ -130,6 +133,10 @@ class _Around:
             await self._lost.resume()
             await self._parts.keeper.look()
             await look_after_requests(self._parts.database, self._parts.jobs)
+            self._has_unread_archives = True
+        if self._has_unread_archives:
+            number = await look_into_cached(self._parts.database, self._parts.store, ArchiveLimits(), _ARCHIVES_AT_ONCE)
+            self._has_unread_archives = number > 0
         if self._has_old_attestations:
             # Another trust root is in the settings than the one that they were checked against.
             number = await check_again(self._parts.database, self._parts.root, _ATTESTATIONS_AT_ONCE)

@@ -1,7 +1,8 @@
 """The workflow that follows a channel's mirrors.
 
     plan (which subdirs) -> follow (several at once, within a memory bound)
-         -> resolve (filters that name dependencies: solve for them) -> ask for files ahead, where wanted -> done
+         -> resolve (filters that name dependencies: solve for them) -> learn (of install scripts, where a policy asks)
+         -> ask for files ahead, where wanted -> done
 
 `follow` may run twice after a crash: what it had finished is then answered by a conditional request.
 """
@@ -20,6 +21,7 @@ from headgate.db.turns import Turns
 from headgate.intake.budget import MemoryBudget
 from headgate.intake.closure import resolve_closure
 from headgate.intake.failover import MirrorReader
+from headgate.intake.scripts import learn_scripts
 from headgate.intake.sync import Outcome, sync_subdir
 from headgate.intake.upstream import UpstreamReader
 from headgate.jobs.engine import INSTANCE
@@ -58,6 +60,7 @@ class SyncJobs(DBOSConfiguredInstance):
         plan = await self.plan(request)
         outcomes = await self.follow(request["channel"], plan)
         await self.resolve(request)
+        await self.learn(request)
         is_news = request["subdirs"] is None or any(one["state"] == "changed" for one in outcomes)
         fetch = await self.ask_ahead(request) if is_news else None
         failures = [f"{one['subdir']}: {one['failure']}" for one in outcomes if one["failure"]]
@@ -83,6 +86,19 @@ class SyncJobs(DBOSConfiguredInstance):
                 async with self._turns.take(f"resolve-{source.id}"):
                     for sentence in await resolve_closure(self._database, channel, source, self._scratch):
                         await progress.say(sentence)
+                await progress.flush()
+
+    @DBOS.step()
+    async def learn(self, request: SyncRequest) -> None:
+        """Read what upstreams say of install scripts, if a policy asks; one that cannot be read fails nothing."""
+        channel = await self._channel(request["channel"])
+        progress = JobProgress(self._database, DBOS.workflow_id or "")
+        for source in _meant(channel, request):
+            try:
+                await learn_scripts(self._database, source, self._reader(source, Subdir("noarch")))
+            except HeadgateError as error:
+                log.warning("channeldata_unread", channel=channel.name, code=error.code, reason=error.message)
+                await progress.say(f"channeldata.json: {error.message}")
                 await progress.flush()
 
     @DBOS.step()

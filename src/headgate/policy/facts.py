@@ -58,7 +58,7 @@ class Facts:
 
     `origins`, `about` (what the archive showed, of files that were read here), `signatures` and `attestations` are keyed
     by file name; `origin` speaks for the files that `origins` leaves out. `owner`: the hosted channel that has the name
-    reserved.
+    reserved. `said`: by source, which install scripts upstream says that the package brings, as CEP 38's flags.
     """
 
     name: str
@@ -68,11 +68,16 @@ class Facts:
     signatures: Proofs = field(default_factory=dict)
     attestations: Proofs = field(default_factory=dict)
     owner: str | None = None
+    said: Mapping[int, frozenset[str]] = field(default_factory=dict)
     book: Assessments = NOTHING_KNOWN
 
     def origin_of(self, filename: str) -> Origin:
         """Where a file's record came from."""
         return self.origins.get(filename, self.origin)
+
+    def said_of(self, filename: str) -> frozenset[str] | None:
+        """The install scripts that upstream says a file's package brings; None: it says nothing."""
+        return self.said.get(self.origin_of(filename).source)
 
 
 class Siblings(Protocol):

@@ -25,7 +25,7 @@ from headgate.policy.terms import Terms
 from headgate.policy.verdicts import ALLOWED, Evaluation, Outcome, Ruling, Verdict
 
 # Part of every digest: raise it when a rule comes to mean something else, and everything is judged anew.
-_MEANING = 1
+_MEANING = 2
 _MALICIOUS = RuleEntry("malicious", MaliciousRule(Terms(BUILT_IN, {})), Outcome.BLOCK)
 
 

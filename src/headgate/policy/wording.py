@@ -107,7 +107,7 @@ def _sizes(rule: Table) -> str:
 
 def _scripts(rule: Table) -> str:
     scripts = f"{_any(rule['scripts'])} scripts" if rule.get("scripts") else "scripts at installation or activation"
-    return f"packages that run {scripts}{'' if rule.get('unknown') == 'pass' else ', or were never looked into'}"
+    return f"packages that run {scripts}{'' if rule.get('unknown') == 'pass' else ', or of which that is not known'}"
 
 
 def _origin(rule: Table) -> str:

@@ -1,5 +1,6 @@
 """Rules on where a package comes from, and on what it runs."""
 
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 
 from headgate.policy.facts import Case, Facts
@@ -70,29 +71,50 @@ class ReservedNamesRule(Rule):
 
 
 class InstallScriptsRule(Rule):
-    """Acts on packages that run `scripts` at install or activation; `unknown` says what of those nobody looked into."""
+    """Acts on packages that run `scripts` at install or activation.
+
+    The archive is believed first, where it was read here; then, unless `upstream` is ignore, what the upstream says of the
+    package. `unknown` says what of those of which neither is known.
+    """
 
     kind = "install-scripts"
     needs_about = True
     _SCRIPTS = ("post-link", "pre-link", "pre-unlink", "activate.d", "deactivate.d")
 
     def __init__(self, terms: Terms) -> None:
-        """Take `scripts` (all when left out) and `unknown` (act or pass)."""
+        """Take `scripts` (all when left out), `upstream` (believe or ignore) and `unknown` (act or pass)."""
         self._scripts = terms.choices("scripts", self._SCRIPTS, self._SCRIPTS)
+        self._flags = {_flag(script): script for script in self._scripts}
+        self._does_believe = terms.choice("upstream", ("believe", "ignore"), "believe") == "believe"
         self._does_unknown_pass = terms.choice("unknown", ("act", "pass"), "act") == "pass"
 
+    def look(self, glance: Glance, facts: Facts, now_ms: int) -> Look:
+        """By what upstream says of the whole package, where nobody looked into a file of it."""
+        said = facts.said.get(facts.origin.source) if self._does_believe else None
+        if facts.about or facts.origins or said is None:
+            return CLOSER
+        return NOTHING if said.isdisjoint(self._flags) else CLOSER
+
     def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter | None:
-        """All alike, where nobody looked into any."""
-        return None if facts.about else alike
+        """All alike, where nobody looked into any and all come from one place."""
+        return None if facts.about or facts.origins else alike
 
     def judge(self, case: Case) -> Judgement | None:
-        """By what the archive showed when it was read here."""
+        """By what the archive showed when it was read here, or else by what upstream says."""
         about = case.facts.about.get(case.filename)
-        if about is None or not any(_flag(script) in about for script in self._SCRIPTS):
-            unknown = acts("Nobody has looked whether it has install scripts.", "Upload it, so that it is looked into.")
-            return None if self._does_unknown_pass else unknown
-        found = sorted(script for script in self._scripts if about.get(_flag(script)))
-        return acts(f"It runs scripts: {', '.join(found)}.", "Use a package without them.") if found else None
+        if about is not None and any(_flag(script) in about for script in self._SCRIPTS):
+            return self._judged("It runs scripts", {flag for flag in self._flags if about.get(flag)})
+        said = case.facts.said_of(case.filename) if self._does_believe else None
+        if said is not None:
+            return self._judged(f"Its upstream says that {case.facts.name} runs scripts", said & self._flags.keys())
+        unknown = acts(
+            "It is not known whether it has install scripts.", "Upload it, so that it is looked into, or exempt it."
+        )
+        return None if self._does_unknown_pass else unknown
+
+    def _judged(self, fact: str, flags: Collection[str]) -> Judgement | None:
+        found = ", ".join(sorted(self._flags[flag] for flag in flags))
+        return acts(f"{fact}: {found}.", "Use a package without them.") if found else None
 
 
 def _flag(script: str) -> str:

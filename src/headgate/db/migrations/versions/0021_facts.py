@@ -1,14 +1,31 @@
-"""What is known of a file beside its record."""
+"""What an upstream says of the install scripts of its packages."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "0021"
 down_revision = "0020"
 branch_labels = None
 depends_on = None
 
+_KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
 
 def upgrade() -> None:
     """Apply."""
+    op.create_table(
+        "source_scripts",
+        sa.Column("source_id", _KEY, nullable=False),
+        sa.Column("etag", sa.String(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("read_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source_id", name="pk_source_scripts"),
+        sa.ForeignKeyConstraint(
+            ["source_id"], ["source.id"], name="fk_source_scripts_source_id_source", ondelete="CASCADE"
+        ),
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_table("source_scripts")
