@@ -323,6 +323,7 @@ artifact = Table(
     Column("created_by", String, nullable=False),
     UniqueConstraint("subdir_id", "filename"),
     Index(None, "subdir_id", "package"),
+    Index(None, "subdir_id", "status", "size_bytes"),
     Index(None, "sha256"),
     sqlite_autoincrement=True,
 )
@@ -348,6 +349,7 @@ audit_event = Table(
     Column("channel", String, nullable=True),
     Column("subject", String, nullable=True),
     Column("detail", JSON, nullable=False),
+    Index(None, "subject", "number"),
     sqlite_autoincrement=True,
 )
 

@@ -1,6 +1,7 @@
 """Which page is where: each module has its routes, and stands here in one line."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -49,7 +50,7 @@ from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
 
-_ROUTES: Final = [
+ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
     *packages.ROUTES,
@@ -81,7 +82,7 @@ _ROUTES: Final = [
     *jobs.ROUTES,
     *system.ROUTES,
 ]
-_PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
+_PLACES: Final = {route.path.split("/")[1] for route in ROUTES}
 
 
 class WebDoor:
@@ -91,12 +92,11 @@ class WebDoor:
         self.services = services
         self.files = files
         self.describe = describe
-        self._router = Router(_ROUTES, redirect_slashes=False)
+        self._router = Router(ROUTES, redirect_slashes=False)
 
     def has_page(self, path: str) -> bool:
         """Whether there is a page at the path, for things that are there."""
-        asked = {"type": "http", "method": "GET", "path": path, "headers": []}
-        return any(route.matches(asked)[0] is Match.FULL for route in _ROUTES)
+        return _has_page(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -113,6 +113,12 @@ class WebDoor:
             log.exception("request_failed", path=scope["path"])
             failure = Unavailable("internal-error", "The server failed to answer; its log says why.")
             await _told(scope, receive, send, failure)
+
+
+@lru_cache(maxsize=10_000)
+def _has_page(path: str) -> bool:
+    asked = {"type": "http", "method": "GET", "path": path, "headers": []}
+    return any(route.matches(asked)[0] is Match.FULL for route in ROUTES)
 
 
 async def _told(scope: Scope, receive: Receive, send: Send, error: HeadgateError) -> None:
