@@ -88,6 +88,22 @@ async def test_a_request_is_asked_approved_and_carried_out(callers: Callers, ser
     assert [one["filename"] for one in promotion["items"]] == ["app-1.0-0.conda", "lib-2.0-0.conda"]
 
 
+async def test_a_part_is_approved_and_the_rest_is_another_request(callers: Callers) -> None:
+    number = (await callers.member.post("/requests", json=WISH | {"wants": ["app", "lib=1"]})).json()["id"]
+    part = {"left_out": ["app"]}
+    look = (await callers.admin.get(f"/requests/{number}/preview", params=part)).json()
+    assert [one["filename"] for one in look["plan"]["items"]] == ["lib-1.0-0.conda"]
+    body = part | {"digest": look["plan"]["digest"]}
+    refused = await callers.admin.post(f"/requests/{number}/approve", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "request-comment-missing")
+    approved = (await callers.admin.post(f"/requests/{number}/approve", json=body | {"left_out_why": "old"})).json()
+    assert (approved["state"], approved["wants"], approved["left_out"]) == ("approved", ["lib=1"], ["app"])
+    rest = (await callers.member.get(f"/requests/{approved['rest']}")).json()
+    assert (rest["state"], rest["wants"], rest["part_of"]) == ("requested", ["app"], number)
+    unasked = await callers.admin.get(f"/requests/{rest['id']}/preview", params={"left_out": ["numpy"]})
+    assert (unasked.status_code, unasked.json()["code"]) == (422, "request-part-invalid")
+
+
 async def test_asking_deciding_and_withdrawing_are_not_the_same_rights(callers: Callers, services: Services) -> None:
     number = (await callers.member.post("/requests", json=WISH)).json()["id"]
     digest = await digest_of(callers.admin, number)

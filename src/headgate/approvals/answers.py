@@ -10,7 +10,7 @@ from headgate.approvals.candidates import head_of
 from headgate.approvals.plans import Item, ItemState, Plan
 from headgate.approvals.wants import Want, parse_wants
 from headgate.conda.records import Record
-from headgate.conda.specs import age_key, matches, parse_spec
+from headgate.conda.specs import age_key
 from headgate.kernel import clock
 
 _SEVERITIES = ("none", "low", "medium", "high", "critical")
@@ -50,7 +50,7 @@ def answers_of(plan: Plan) -> list[Answer]:
             reasons = [problem.sentence, *problem.reasons]
             found.append(Answer(want.text, state, reasons, problem.alternative))
         else:
-            found.append(_answer(want, [item for item in plan.items if _is_of(item, want)], plan))
+            found.append(_answer(want, [item for item in plan.items if want.is_met_by(item.subdir, item.record)], plan))
     return found
 
 
@@ -68,14 +68,6 @@ def _answer(want: Want, items: Sequence[Item], plan: Plan) -> Answer:
         return Answer(want.text, AnswerState.FORBIDDEN, mine)
     is_there = all(one.state is ItemState.PRESENT for one in items)
     return Answer(want.text, AnswerState.PRESENT if is_there else AnswerState.WAITING)
-
-
-def _is_of(item: Item, want: Want) -> bool:
-    if want.sha256 is not None:
-        return item.record.get("sha256") == want.sha256
-    if want.platform is not None and item.subdir not in {want.platform, "noarch"}:
-        return False
-    return want.subdir in {None, item.subdir} and matches(parse_spec(want.spec), item.record)
 
 
 def changes_of(item: Item, known: Sequence[Record]) -> list[str]:

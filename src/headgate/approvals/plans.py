@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from headgate.approvals.judging import UNASKED, Opinion
+from headgate.approvals.wants import parse_wants
 from headgate.channels.model import Channel
 from headgate.conda.names import Subdir
 from headgate.conda.records import Record
@@ -53,6 +54,7 @@ class Wish:
     """What somebody wants promoted: texts of wants, from and into which channel, for which platforms.
 
     Without `platforms`, all that the source has. `has_closure`: with what it needs. `machine`: virtual packages.
+    `left_out`: texts of wants that must not pass with the others.
     """
 
     texts: Sequence[str]
@@ -61,6 +63,7 @@ class Wish:
     platforms: Sequence[Subdir] = ()
     has_closure: bool = True
     machine: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +112,30 @@ class Plan:
             if one.state is ItemState.NEW and not one.may_pass:
                 reasons = [why.sentence for why in one.opinion.verdict.reasons if not why.outcome.is_passing]
                 hindered.append(f"{place}: policy of {target}. {' '.join(reasons)}")
-        return hindered
+        return hindered + self._left_out_in_vain()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over files, records, states, verdicts and advisories, as hexadecimal digits.
+        """SHA-256 over files, records, states, verdicts, advisories and what is left out, as hexadecimal digits.
 
         What changes every day and says nothing new is left out: EPSS scores, and ages in the words of rules.
         """
         facts = [(str(item.subdir), item.filename, item.state, item.record, _said(item.opinion)) for item in self.items]
         troubles = [one.want for one in self.problems], list(self.failures)
-        return hashlib.sha256(msgspec.json.encode([facts, troubles], order="deterministic")).hexdigest()
+        part = [sorted(self.wish.left_out)] if self.wish.left_out else []
+        return hashlib.sha256(msgspec.json.encode([facts, troubles, *part], order="deterministic")).hexdigest()
+
+    def _left_out_in_vain(self) -> list[str]:
+        """A sentence for each file that was left out, and is needed by what was not."""
+        if not self.wish.left_out:
+            return []
+        left, kept = parse_wants(self.wish.left_out), parse_wants(self.wish.texts)
+        return [
+            f"{one.subdir}/{one.filename}: it is left out, and what is not left out needs it. Leave that out as well."
+            for one in self.new
+            if any(want.is_met_by(one.subdir, one.record) for want in left)
+            and not any(want.is_met_by(one.subdir, one.record) for want in kept)
+        ]
 
 
 def _said(opinion: Opinion) -> list[Any]:

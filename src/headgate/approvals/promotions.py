@@ -63,6 +63,8 @@ class Promotion:
     request: int | None = None
     """The request that it carries out."""
     approvers: Sequence[str] = ()
+    ends_at: datetime | None = None
+    """Until when what it brings stays."""
     items: Sequence[Item] = ()
 
     @property
@@ -81,12 +83,13 @@ Follower = Callable[[AsyncConnection, Promotion, str | None], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Who decided, why, and in answer to which request."""
+    """Who decided, why, in answer to which request, and until when."""
 
     actor: str
     comment: str = ""
     request: int | None = None
     approvers: Sequence[str] = ()
+    ends_at: datetime | None = None
 
 
 async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) -> int:
@@ -108,6 +111,7 @@ async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) 
         "created_by": decided.actor,
         "request_id": decided.request,
         "approvers": list(decided.approvers),
+        "ends_at": decided.ends_at,
     }
     made = await connection.execute(promotion_table.insert().values(values).returning(promotion_table.c.id))
     number: int = made.scalar_one()
@@ -274,6 +278,7 @@ def _promotion(row: Row[Any], items: Sequence[Item]) -> Promotion:
         undone_by=row.undone_by,
         request=row.request_id,
         approvers=row.approvers or (),
+        ends_at=row.ends_at,
         items=items,
     )
 

@@ -103,6 +103,7 @@ class Action(StrEnum):
     REQUEST_ASK_CHANGES = "request:ask-changes"
     REQUEST_COMMENT = "request:comment"
     REQUEST_CREATE = "request:create"
+    REQUEST_DIVIDE = "request:divide"
     REQUEST_EXPIRE = "request:expire"
     REQUEST_FAIL = "request:fail"
     REQUEST_JOIN = "request:join"

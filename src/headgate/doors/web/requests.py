@@ -10,7 +10,7 @@ from starlette.routing import Route
 from headgate.advisories.findings import HARMLESS, Finding
 from headgate.approvals.answers import answers_of, changes_of
 from headgate.approvals.plans import Item, ItemState
-from headgate.approvals.request_rows import Request
+from headgate.approvals.request_rows import Limits, Request, Vote
 from headgate.approvals.requests import Look
 from headgate.approvals.states import RequestState
 from headgate.doors.desk import Desk
@@ -119,11 +119,19 @@ async def show_evidence(viewer: Viewer) -> Response:
     """What would pass and what is known of it: a solve may take its seconds, so the page asks for it afterwards."""
     desk = Desk(viewer.services, viewer.principal)
     found = await desk.get(_number(viewer))
+    may_part = desk.may_decide(found) and found.state is RequestState.REQUESTED and len(found.wanted.texts) > 1
+    parts: dict[str, Any] = {"request": found, "may_part": may_part, "voted": _voted_part(found)}
+    left_out = viewer.request.query_params.getlist("without")
     try:
-        look = await desk.look(found)
+        look = await desk.look(found, left_out)
     except HeadgateError as error:
-        return viewer.part("request_evidence.html", request=found, failure=error.message)
-    return viewer.part("request_evidence.html", request=found, failure=None, **evidence_of(look))
+        return viewer.part("request_evidence.html", failure=error.message, **parts)
+    return viewer.part("request_evidence.html", failure=None, **(evidence_of(look) | parts))
+
+
+def _voted_part(request: Request) -> Vote | None:
+    """The newest approval that leaves something out: others who approve should know of it."""
+    return next((one for one in reversed(request.votes) if one.limits.left_out), None)
 
 
 def evidence_of(look: Look) -> dict[str, Any]:
@@ -134,6 +142,7 @@ def evidence_of(look: Look) -> dict[str, Any]:
     )
     return {
         "look": look,
+        "may_part": False,
         "answers": answers_of(plan),
         "rows": rows[:_MOST_ROWS],
         "more": max(len(rows) - _MOST_ROWS, 0),
@@ -168,8 +177,11 @@ async def approve(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Approve what was seen; on to the next that waits."""
     number = _number(viewer)
     desk = Desk(viewer.services, viewer.principal)
-    request, _ = await desk.approve(number, form.get("digest", ""), form.get("comment", ""))
+    limits = Limits(form.get("without", "").splitlines(), form.get("why-without", ""))
+    request, _ = await desk.approve(number, form.get("digest", ""), form.get("comment", ""), limits)
     said = f"Request {number} is {request.state}."
+    if request.rest is not None:
+        said += f" What was left out is request {request.rest}."
     if request.state is RequestState.REQUESTED:
         said = f"Request {number} has your approval, and waits for others."
     return viewer.go(await _next(viewer, number), said)
