@@ -18,12 +18,11 @@ from uuid import uuid4
 from bench.timing import Clock, status_bytes
 from headgate.airgap.container import PartsWriter, opening
 from headgate.airgap.exports import Exports
-from headgate.airgap.importing import Importer
 from headgate.airgap.keys import load_private_key, sign
 from headgate.airgap.manifest import Selection
 from headgate.airgap.reading import BundleReader
 from headgate.bootstrap import Core, open_place, opened_core
-from headgate.carrying import opened_exporter
+from headgate.carrying import build_importer, opened_exporter
 from headgate.channels.catalog import get_channel
 from headgate.channels.model import ChannelKind
 from headgate.channels.revisions import ensure_subdir, publish
@@ -115,7 +114,7 @@ def _verify(bundle: Path, key: Path) -> None:
 
 
 async def _import(core: Core, bundle: Path, key: Path) -> None:
-    await Importer(core.database, core.store).take("bench", [bundle], _trusted(key), None, _quiet)
+    await build_importer(core).take("bench", [bundle], _trusted(key), None, _quiet)
 
 
 async def _on(data: str, work: Any, *words: Any) -> None:

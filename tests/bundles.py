@@ -7,11 +7,11 @@ from uuid import uuid4
 
 from headgate.airgap.container import PartsWriter, opening
 from headgate.airgap.exports import Exports
-from headgate.airgap.importing import Imported, Importer
+from headgate.airgap.importing import Imported
 from headgate.airgap.keys import generate_key, load_private_key, sign
 from headgate.airgap.manifest import Selection
 from headgate.bootstrap import Place, Services, build_services
-from headgate.carrying import opened_exporter
+from headgate.carrying import build_importer, opened_exporter
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ArtifactName, ChannelName, Subdir
 from headgate.conda.shards import Shard, decode_stored
@@ -87,7 +87,7 @@ class Side:
 
     async def take(self, *parts: Path, channel: str | None = None, trusted: dict[str, str] | None = None) -> Imported:
         """Take a bundle in."""
-        importer = Importer(self.services.core.database, self.services.core.store)
+        importer = build_importer(self.services.core)
         return await importer.take("test", parts, self.trusted if trusted is None else trusted, channel, quiet)
 
     async def digests(self, name: str) -> dict[str, dict[str, bytes]]:

@@ -131,6 +131,11 @@ def open_sealer(place: Place) -> Sealer:
     return Sealer(load_secret(place.folder.secret), PURPOSE)
 
 
+def trust_root(place: Place) -> TrustRoot:
+    """Whom attestations are checked against. Raises Invalid `trust-root-invalid`."""
+    return TrustRoot.load(place.settings.signatures.trusted_root)
+
+
 def open_routes(place: Place) -> Routes:
     """The ways to the mirrors."""
     settings = place.settings
@@ -296,7 +301,7 @@ def build_services(place: Place) -> Services:
     audit = open_audit(database, place.folder.access_log, secret, settings.access_log, UNLOGGED.inc)
     reports = open_reports(database, audit, maps, advisories.book)
     jobs = JobService(open_client(place.jobs_url), database)
-    root = TrustRoot.load(settings.signatures.trusted_root)
+    root = trust_root(place)
     locator = Locator(database, catalog, maps, shards, gatekeeper)
     delivery = WithPolicy(gatekeeper, FromStore(store, upstream))
     return Services(

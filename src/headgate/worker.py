@@ -19,13 +19,12 @@ from headgate.audit.checkpoints import Retention
 from headgate.audit.room import open_store
 from headgate.audit.signing import Signer
 from headgate.audit.streams import PURPOSE, Forwarder
-from headgate.bootstrap import Core, Place, build_core, open_place, open_routes
+from headgate.bootstrap import Core, Place, build_core, open_place, open_routes, trust_root
 from headgate.carrying import build_airgap
 from headgate.channels.knowledge import FollowedBook, use_assessments
 from headgate.channels.revising import republish
 from headgate.channels.routes import Routes
 from headgate.channels.search_cards import CardWriter
-from headgate.conda.attestations import TrustRoot
 from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.turns import Turns
@@ -73,7 +72,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             core.store,
             routes,
             jobs,
-            TrustRoot.load(place.settings.signatures.trusted_root),
+            trust_root(place),
             core.signing,
             following,
             feeds,

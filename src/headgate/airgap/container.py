@@ -1,6 +1,7 @@
 """How a bundle lies in files: one tar archive (GNU format, nothing compressed again), whole or cut into parts.
 
-    manifest.json  manifest.sig  sections/<name>…  shards/<sha256>…  files/<sha256>…      in exactly this order
+    manifest.json  manifest.sig  sections/<name>…  shards/<sha256>…  papers/<sha256>…  files/<sha256>…
+                                                                                     in exactly this order
 
 Parts are the archive cut at a size: FILE.001, FILE.002, … joined they are the archive. Sizes and order follow from the
 manifest, so a reader knows every byte's place before it comes.
@@ -58,6 +59,8 @@ def members_of(manifest: Manifest) -> Iterator[tuple[str, str, int]]:
         yield f"sections/{name}", section.sha256, section.size
     for digest, size in manifest.shards().items():
         yield f"shards/{digest}", digest, size
+    for digest, size in manifest.papers().items():
+        yield f"papers/{digest}", digest, size
     for digest, size in manifest.files().items():
         yield f"files/{digest}", digest, size
 

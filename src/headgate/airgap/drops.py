@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from headgate.airgap.advisories import is_advisories, keep_advisories
 from headgate.airgap.container import find_parts, is_bundle
-from headgate.airgap.importing import Importer
+from headgate.airgap.importing import Imported, Importer
 from headgate.airgap.manifest import decode_manifest
 from headgate.airgap.reading import BundleReader
 from headgate.airgap.trees import TreeImporter, find_tree
@@ -157,7 +157,7 @@ class DropFolder:
                     kind = "channel"
                     name = _channel_of(drop)
                     done = await self._trees.take(actor, tree, name, progress)
-                    return Dropped(drop.name, kind, DONE, _said(done.is_new, done.changed), name, done.bundle)
+                    return Dropped(drop.name, kind, DONE, _said(done), name, done.bundle)
                 if await finish_in_thread(is_advisories, open_zip(drop.files[0])):
                     kind = "advisories"
                     sha256 = await finish_in_thread(keep_advisories, drop.files[0], self._store.folder.advisories)
@@ -180,7 +180,7 @@ class DropFolder:
             trusted = await read_trusted(connection)
         wanted = None if drop.sidecar is None else _channel_of(drop)
         done = await self._importer.take(actor, parts, trusted, wanted, progress)
-        return Dropped(drop.name, "bundle", DONE, _said(done.is_new, done.changed), done.channel, done.bundle)
+        return Dropped(drop.name, "bundle", DONE, _said(done), done.channel, done.bundle)
 
     def _may_still_come(self, drop: Drop) -> bool:
         """Whether further parts of a bundle are to be waited for."""
@@ -253,8 +253,10 @@ def _channel_of(drop: Drop) -> ChannelName:
         ) from error
 
 
-def _said(is_new: bool, changed: int) -> str:  # noqa: FBT001 - two words for two outcomes
-    return f"{changed} names changed." if is_new else "It was taken in before."
+def _said(done: Imported) -> str:
+    if not done.is_new:
+        return "It was taken in before."
+    return " ".join([f"{done.changed} names changed.", *done.told_of_papers()])
 
 
 def _is_locked(path: Path) -> bool:

@@ -1,13 +1,17 @@
 """Making the manifest of a bundle: the channel as it is published now, what of it is new, and its bytes at hand.
 
-take a snapshot -> pick -> write shards, compare with the earlier bundle -> fetch what is not here -> manifest
+take a snapshot -> pick -> write shards and papers, compare with the earlier bundle -> fetch what is not here -> manifest
 """
 
 import asyncio
-from collections.abc import Mapping
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +22,7 @@ from headgate.airgap.manifest import (
     FORMAT,
     Manifest,
     Name,
+    Section,
     Selection,
     SubdirState,
     check_since,
@@ -25,6 +30,7 @@ from headgate.airgap.manifest import (
     encode_manifest,
     manifest_id,
 )
+from headgate.airgap.papers import TRUST_SECTION, CarriedTrust, PaperFinder, Papers
 from headgate.airgap.selection import Maps, Picked, Read, narrow, pick
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import Catalog
@@ -38,6 +44,7 @@ from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.delivery.flights import Flight
 from headgate.delivery.located import Located, Locator
+from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import ArtifactSource
 from headgate.intake.sync import Progress
 from headgate.kernel.errors import HeadgateError, Unavailable
@@ -50,7 +57,10 @@ _MOST_SAID = 20
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What an export came to: `bundle` is its id, `bytes` the size of what it brings."""
+    """What an export came to: `bundle` is its id, `bytes` the size of what it brings.
+
+    `missing` says which attestations could not be had; the bundle goes without them.
+    """
 
     bundle: str
     channel: str
@@ -59,6 +69,8 @@ class Prepared:
     shards: int
     files: int
     bytes: int
+    papers: int
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +89,26 @@ class _Wanted:
 
 
 class Exporter:
-    """Prepares exports. `locator` and `catalog` find the members that a virtual channel shows; `delivery` has the bytes."""
+    """Prepares exports. `locator` and `catalog` find the members that a virtual channel shows.
+
+    `delivery` has the bytes, `sidecars` the attestations.
+    """
 
     def __init__(
-        self, database: Database, store: BlobStore, catalog: Catalog, locator: Locator, delivery: ArtifactSource
+        self,
+        database: Database,
+        store: BlobStore,
+        catalog: Catalog,
+        locator: Locator,
+        delivery: ArtifactSource,
+        sidecars: Sidecars,
     ) -> None:
         self._database = database
         self._store = store
         self._catalog = catalog
         self._locator = locator
         self._delivery = delivery
+        self._sidecars = sidecars
         self._exports = Exports(store)
 
     async def prepare(
@@ -116,14 +138,15 @@ class Exporter:
             for subdir, name in picked:
                 kept[subdir][name] = maps[subdir][name]
             maps = kept
-        wanted = _Wanted()
-        states = await self._write_shards(export_id, maps, earlier, picked, wanted)
+        wanted, finder = _Wanted(), PaperFinder(self._database, self._sidecars, snapshot.channel)
+        await finder.open()
+        states = await self._write_shards(export_id, maps, (earlier, picked), wanted, finder)
         await self._gather(snapshot.channel, wanted, progress)
         chain = () if since is None or earlier is None else (*earlier.chain, manifest_id(since))
-        manifest = _manifest(snapshot, chain, selection, states, wanted.sizes)
+        manifest = _manifest(snapshot, chain, selection, _sized(states, wanted.sizes), finder.trust)
         data = encode_manifest(manifest)
         await asyncio.to_thread(self._exports.write, export_id, data)
-        done = _prepared(manifest, manifest_id(data))
+        done = _prepared(manifest, manifest_id(data), finder.missing)
         async with self._database.write() as connection:
             await record(
                 connection, Action.BUNDLE_EXPORT, actor,
@@ -132,15 +155,27 @@ class Exporter:
         return done
 
     async def _write_shards(
-        self, export_id: str, maps: Maps, earlier: Manifest | None, picked: Picked | None, wanted: _Wanted
+        self,
+        export_id: str,
+        maps: Maps,
+        about: tuple[Manifest | None, Picked | None],
+        wanted: _Wanted,
+        finder: PaperFinder,
     ) -> dict[str, dict[str, Name]]:
         """Write `shards.tar`; the entries of every name."""
         folder = self._exports.folder(export_id)
         with disk_errors():
             folder.mkdir(mode=0o700, exist_ok=True)
+            behind = folder / "papers.part"
             with (folder / "shards.tar").open("wb") as file:
-                writer = _ShardWriter(self._database, file, wanted, earlier, picked)
-                return {subdir: await writer.write(subdir, maps[subdir]) for subdir in sorted(maps)}
+                if finder.trust is not None:
+                    file.write(member(f"sections/{TRUST_SECTION}", finder.trust.encode()))
+                with behind.open("wb") as papers:
+                    writer = _ShardWriter(self._database, (file, papers), wanted, about, finder)
+                    states = {subdir: await writer.write(subdir, maps[subdir]) for subdir in sorted(maps)}
+                await asyncio.to_thread(_append, behind, file)
+            behind.unlink()
+        return states
 
     async def _snapshot(self, name: str) -> _Snapshot:
         """Every subdir's map at the revision that the channel had at one moment."""
@@ -217,18 +252,29 @@ class Exporter:
                 await body.landed()
 
 
+def _append(path: Path, file: IO[bytes]) -> None:
+    with path.open("rb") as source:
+        shutil.copyfileobj(source, file, 1 << 20)
+
+
 class _ShardWriter:
-    """Writes the shards that are new into `shards.tar`, and tells of each name what of it travels."""
+    """Writes the shards that are new into one file and their papers into another; tells of each name what of it travels."""
 
     def __init__(
-        self, database: Database, file: IO[bytes], wanted: _Wanted, earlier: Manifest | None, picked: Picked | None
+        self,
+        database: Database,
+        files: tuple[IO[bytes], IO[bytes]],
+        wanted: _Wanted,
+        about: tuple[Manifest | None, Picked | None],
+        finder: PaperFinder,
     ) -> None:
         self._database = database
-        self._file = file
+        self._file, self._papers = files
         self._wanted = wanted
-        self._earlier = earlier
-        self._picked = picked
+        self._earlier, self._picked = about
+        self._finder = finder
         self._written: set[bytes] = set()
+        self._written_papers: set[str] = set()
 
     async def write(self, subdir: str, digests: Mapping[str, bytes]) -> dict[str, Name]:
         """The entries of a subdir's names; the sizes of files are not known yet."""
@@ -236,9 +282,28 @@ class _ShardWriter:
         names: dict[str, Name] = {}
         for some in chunks(sorted(digests), _NAMES_AT_ONCE):
             bodies = await self._bodies(subdir, {name: digests[name] for name in some})
+            papers = await self._finder.find(subdir, {name: body for name, (_, body) in bodies.items()})
             for name, (digest, body) in bodies.items():
-                names[name] = self._entry(subdir, digest, body, state.names.get(name) if state else None)
+                before = state.names.get(name) if state else None
+                entry = self._entry(subdir, digest, body, before)
+                names[name] = await self._with_papers(subdir, entry, papers[name], before) if name in papers else entry
         return names
+
+    async def _with_papers(self, subdir: str, entry: Name, papers: Papers, before: Name | None) -> Name:
+        signatures = papers.signatures_digest
+        wanted = {*papers.sidecars, *(() if signatures is None else (signatures,))}
+        had = frozenset() if before is None else before.paper_digests()
+        brought = await self._finder.read(subdir, papers, wanted - had)
+        for digest, body in sorted(brought.items()):
+            if digest not in self._written_papers:
+                self._written_papers.add(digest)
+                self._papers.write(member(f"papers/{digest}", body))
+        return msgspec.structs.replace(
+            entry,
+            papers={digest: len(body) for digest, body in brought.items()},
+            papers_held=tuple(sorted(wanted & had)),
+            signatures=signatures,
+        )
 
     async def _bodies(self, subdir: str, digests: Mapping[str, bytes]) -> dict[str, tuple[bytes, bytes]]:
         if self._picked is not None:
@@ -279,10 +344,11 @@ def _manifest(
     snapshot: _Snapshot,
     chain: tuple[str, ...],
     selection: Selection,
-    states: Mapping[str, Mapping[str, Name]],
-    sizes: Mapping[str, int],
+    states: Mapping[str, dict[str, Name]],
+    trust: CarriedTrust | None,
 ) -> Manifest:
     channel = snapshot.channel
+    told = None if trust is None else trust.encode()
     return Manifest(
         format=FORMAT,
         channel=channel.name,
@@ -294,24 +360,25 @@ def _manifest(
             subdir: SubdirState(
                 revision=channel.subdirs[subdir].revision,
                 info=snapshot.infos[subdir],
-                names={name: _sized(entry, sizes) for name, entry in names.items()},
+                names=names,
             )
             for subdir, names in states.items()
         },
+        sections={} if told is None else {TRUST_SECTION: Section(hashlib.sha256(told).hexdigest(), len(told))},
     )
 
 
-def _sized(entry: Name, sizes: Mapping[str, int]) -> Name:
-    return Name(
-        shard=entry.shard,
-        shard_bytes=entry.shard_bytes,
-        is_new=entry.is_new,
-        files={sha256: sizes[sha256] for sha256 in entry.files},
-        held=entry.held,
-    )
+def _sized(states: Mapping[str, Mapping[str, Name]], sizes: Mapping[str, int]) -> dict[str, dict[str, Name]]:
+    return {
+        subdir: {
+            name: msgspec.structs.replace(entry, files={sha256: sizes[sha256] for sha256 in entry.files})
+            for name, entry in names.items()
+        }
+        for subdir, names in states.items()
+    }
 
 
-def _prepared(manifest: Manifest, bundle: str) -> Prepared:
+def _prepared(manifest: Manifest, bundle: str, missing: Sequence[str]) -> Prepared:
     files = manifest.files()
     return Prepared(
         bundle=bundle,
@@ -321,4 +388,6 @@ def _prepared(manifest: Manifest, bundle: str) -> Prepared:
         shards=len(manifest.shards()),
         files=len(files),
         bytes=sum(files.values()),
+        papers=len(manifest.papers()),
+        missing=tuple(missing[:_MOST_SAID]),
     )

@@ -1,7 +1,7 @@
 """What a server keeps of a bundle until it was fetched: its manifest and its shards. Files stay in the blob store.
 
 exports/<job>/manifest.json      what the client signs; the private key never comes here
-exports/<job>/shards.tar         the shards as members, pinned: the database may collect them meanwhile
+exports/<job>/shards.tar         sections, shards and papers as members, pinned: the database may collect them meanwhile
 """
 
 import contextlib

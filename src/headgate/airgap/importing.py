@@ -1,6 +1,6 @@
 """Taking a bundle in: verified, staged where nobody sees it, then landed in one transaction.
 
-    verify signature -> check the chain -> stage shards and files (each verified) -> land (once)
+    verify signature -> check the chain -> stage shards and files (each verified) -> look who vouches -> land (once)
 
 What a killed import had staged is found by the next attempt, which steps over it; nothing was visible.
 """
@@ -14,13 +14,18 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.airgap.container import members_of
 from headgate.airgap.landing import Cargo, Head, land, read_head
 from headgate.airgap.listing import iter_files
 from headgate.airgap.manifest import Manifest, Name, title
+from headgate.airgap.papers import MAX_PAPER_BYTES, TRUST_SECTION
 from headgate.airgap.reading import BundleReader, Member, Signed
+from headgate.airgap.vouching import Examiner, Vouched
 from headgate.channels.catalog import find_channel
+from headgate.channels.proofs import save_sidecar
 from headgate.channels.shards import save_shards
 from headgate.channels.sources import read_source_shards, source_subdir_id
+from headgate.conda.attestations import TrustRoot
 from headgate.conda.names import ChannelName
 from headgate.conda.shards import decode_shard
 from headgate.db.engine import Database
@@ -36,7 +41,10 @@ _STAGED_MEMBERS = 256
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a bundle came to: `changed` names differ; `is_new` is False when the channel had taken it in already."""
+    """What a bundle came to: `changed` names differ; `is_new` is False when the channel had taken it in already.
+
+    `attestations` and `signatures` are those that are good here as well; of the `failed` ones, `failures` says some.
+    """
 
     channel: str
     bundle: str
@@ -44,14 +52,25 @@ class Imported:
     is_new: bool
     changed: int = 0
     files: int = 0
+    attestations: int = 0
+    signatures: int = 0
+    failed: int = 0
+    failures: tuple[str, ...] = ()
+
+    def told_of_papers(self) -> list[str]:
+        """Sentences on who vouches for what came; none when nobody does."""
+        good = [f"{self.attestations} attestations and {self.signatures} signatures are good."]
+        bad = [f"{self.failed} are not: {'; '.join(self.failures)}"]
+        return (good if self.attestations or self.signatures else []) + (bad if self.failed else [])
 
 
 class Importer:
-    """Takes bundles in."""
+    """Takes bundles in; their attestations are checked against `root`."""
 
-    def __init__(self, database: Database, store: BlobStore) -> None:
+    def __init__(self, database: Database, store: BlobStore, root: TrustRoot) -> None:
         self._database = database
         self._store = store
+        self._root = root
 
     async def take(
         self, actor: str, parts: Sequence[Path], trusted: Mapping[str, str], channel: str | None, progress: Progress
@@ -67,49 +86,73 @@ class Importer:
             name = ChannelName.parse(channel or signed.manifest.channel)
             if await self._has_taken(name, signed):
                 return Imported(name, signed.id, signed.manifest.number, is_new=False)
-            files = await self._stage(reader, signed, progress)
+            staging = _Staging(self._store, signed.manifest, reader.members(signed))
+            await self._stage(staging, signed, progress)
+        told = staging.sections.get(TRUST_SECTION)
+        vouched = await Examiner(self._database, self._root, signed.manifest, staging.signatures, told).examine(name)
         await progress(f"{signed.title}: publishing", 0, 1)
         async with self._database.write() as connection:
             found = await find_channel(connection, name)
             if _is_taken(await read_head(connection, found), signed):
                 return Imported(name, signed.id, signed.manifest.number, is_new=False)
             await _check_kept(connection, found.sources[0].id if found else None, signed.manifest)
-            changed = await land(connection, self._store, actor, name, _cargo(signed))
+            changed = await land(connection, self._store, actor, name, _cargo(signed, vouched))
         await progress(f"{signed.title}: published", 1, 1)
-        return Imported(name, signed.id, signed.manifest.number, is_new=True, changed=changed, files=files)
+        return Imported(
+            name,
+            signed.id,
+            signed.manifest.number,
+            is_new=True,
+            changed=changed,
+            files=len(signed.manifest.files()),
+            attestations=vouched.attestations,
+            signatures=vouched.verified,
+            failed=vouched.failed,
+            failures=tuple(vouched.failures),
+        )
 
     async def _has_taken(self, name: ChannelName, signed: Signed) -> bool:
         async with self._database.read() as connection:
             return _is_taken(await read_head(connection, await find_channel(connection, name)), signed)
 
-    async def _stage(self, reader: BundleReader, signed: Signed, progress: Progress) -> int:
-        """Store what the bundle brings, under digests that nothing names yet; how many files."""
-        staging = _Staging(self._store, signed.manifest, reader.members(signed))
-        total = len(signed.manifest.shards()) + len(signed.manifest.files())
+    async def _stage(self, staging: "_Staging", signed: Signed, progress: Progress) -> None:
+        """Store what the bundle brings, under digests that nothing names yet."""
+        total = sum(1 for _ in members_of(signed.manifest))
         while await finish_in_thread(staging.advance):
-            if staging.shards:
+            if staging.shards or staging.sidecars:
                 async with self._database.write() as connection:
                     await save_shards(connection, staging.shards)
+                    for digest, body in staging.sidecars.items():
+                        await save_sidecar(connection, digest, body)
                 staging.shards.clear()
+                staging.sidecars.clear()
             await progress(f"{signed.title}: reading", staging.done, total)
-        return len(signed.manifest.files())
 
 
 @dataclass(slots=True)
 class _Staging:
-    """Works through the members in a thread, some at a time; `shards` waits to be saved."""
+    """Works through the members in a thread, some at a time; `shards` and `sidecars` wait to be saved.
+
+    `signatures` and `sections` stay in memory until all is there.
+    """
 
     store: BlobStore
     manifest: Manifest
     members: Iterator[Member]
     done: int = 0
     shards: dict[bytes, bytes] = field(default_factory=dict)
+    sidecars: dict[str, bytes] = field(default_factory=dict)
+    signatures: dict[str, bytes] = field(default_factory=dict)
+    sections: dict[str, bytes] = field(default_factory=dict)
+    _signed: set[str] = field(default_factory=set)
     _listed: dict[str, list[tuple[str, Name]]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
         for subdir in self.manifest.subdirs.values():
             for name, entry in subdir.names.items():
                 self._listed[entry.shard].append((name, entry))
+                if entry.signatures is not None:
+                    self._signed.add(entry.signatures)
 
     def advance(self) -> int:
         """Take some more members; how many."""
@@ -132,6 +175,10 @@ class _Staging:
                 self._take_shard(member)
             case "files":
                 self._take_file(member, batch)
+            case "papers":
+                self._take_paper(member)
+            case _ if member.name == TRUST_SECTION:
+                self.sections[member.name] = member.read()
             case _:
                 member.read()  # verified, and of no use to this version
 
@@ -145,6 +192,12 @@ class _Staging:
                     "bundle-invalid", f"The bundle contradicts itself: the shard of {name} lists other files."
                 )
         self.shards[member.sha256.raw] = body
+
+    def _take_paper(self, member: Member) -> None:
+        if member.size_bytes > MAX_PAPER_BYTES:
+            raise Invalid("bundle-invalid", f"{member.name} of the bundle has more than {MAX_PAPER_BYTES} bytes.")
+        kept = self.signatures if member.sha256 in self._signed else self.sidecars
+        kept[member.sha256] = member.read()
 
     def _take_file(self, member: Member, batch: BlobBatch) -> None:
         path = self.store.find(member.sha256)
@@ -204,7 +257,7 @@ async def _check_kept(connection: AsyncConnection, source_id: int | None, manife
                 )
 
 
-def _cargo(signed: Signed) -> Cargo:
+def _cargo(signed: Signed, vouched: Vouched) -> Cargo:
     manifest = signed.manifest
     return Cargo(
         bundle=signed.id,
@@ -216,4 +269,5 @@ def _cargo(signed: Signed) -> Cargo:
             for subdir, state in manifest.subdirs.items()
         },
         cause=f"bundle {signed.title} taken in",
+        vouched=vouched,
     )

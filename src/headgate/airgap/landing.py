@@ -1,7 +1,7 @@
 """The one transaction in which what was carried in becomes a channel's state: all subdirs, or nothing."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.airgap.listing import iter_files
+from headgate.airgap.vouching import Vouched
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import find_channel
 from headgate.channels.model import Channel, ChannelKind
@@ -43,6 +44,7 @@ class Cargo:
     key: str | None
     subdirs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, bytes]]]
     cause: str
+    vouched: Vouched = field(default_factory=Vouched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,8 @@ async def land(connection: AsyncConnection, store: BlobStore, actor: str, name: 
         await create_channel(connection, actor, name, ChannelKind.BUNDLE)
         channel = await find_channel(connection, name)
     assert channel is not None
-    landing = _Landing(connection, store, actor, channel, cargo.cause)
+    landing = _Landing(connection, store, actor, channel, cargo.cause, cargo.vouched)
+    await cargo.vouched.save_trust(connection, channel.sources[0].id)
     touched = 0
     for subdir in sorted({"noarch", *channel.subdirs, *cargo.subdirs}):
         touched += await landing.bring(subdir, *cargo.subdirs.get(subdir, ({}, {})))
@@ -102,7 +105,12 @@ async def land(connection: AsyncConnection, store: BlobStore, actor: str, name: 
             imported_by=actor,
         )
     )
-    detail = {"number": cargo.number, "key": cargo.key, "changed": touched}
+    vouched = {
+        "attestations": cargo.vouched.attestations,
+        "signatures": cargo.vouched.verified,
+        "failed": cargo.vouched.failed,
+    }
+    detail = {"number": cargo.number, "key": cargo.key, "changed": touched, **vouched}
     await record(connection, Action.BUNDLE_IMPORT, actor, channel=name, subject=cargo.bundle, **detail)
     return touched
 
@@ -116,6 +124,7 @@ class _Landing:
     actor: str
     channel: Channel
     cause: str
+    vouched: Vouched
 
     async def bring(self, subdir: str, info: Mapping[str, Any], wanted: Mapping[str, bytes]) -> int:
         """Give a subdir its new map (name -> digest), and publish; how many names differ."""
@@ -133,7 +142,8 @@ class _Landing:
         for some in chunks(sorted(changed), _NAMES_AT_ONCE):
             await files.replace({name: changed[name] for name in some})
         await files.withdraw(gone)
-        await publish(connection, channel.id, subdir, changed.keys() | gone, self.cause)
+        signed = await self.vouched.save_signatures(connection, place, subdir)
+        await publish(connection, channel.id, subdir, changed.keys() | gone | signed, self.cause)
         return len(changed) + len(gone)
 
 

@@ -40,18 +40,28 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return not (self.subdirs or self.specs or self.files)
 
 
-class Name(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One package of a subdir: its shard, the files (sha256 -> size) this bundle brings, those that earlier ones did."""
+class Name(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One package of a subdir: its shard, the files (sha256 -> size) this bundle brings, those that earlier ones did.
+
+    The same of its papers: attestations of the files, and one with the `signatures` of their records, if there are any.
+    """
 
     shard: Digest
     shard_bytes: Size
     is_new: bool
     files: dict[Digest, Size] = {}
     held: tuple[Digest, ...] = ()
+    papers: dict[Digest, Size] = {}
+    papers_held: tuple[Digest, ...] = ()
+    signatures: Digest | None = None
 
     def digests(self) -> frozenset[str]:
         """Every file that the shard lists, wherever its bytes come from."""
         return frozenset(self.files) | frozenset(self.held)
+
+    def paper_digests(self) -> frozenset[str]:
+        """Every paper that the other side has once this bundle is there."""
+        return frozenset(self.papers) | frozenset(self.papers_held)
 
 
 class SubdirState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +99,10 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def shards(self) -> dict[str, int]:
         """Digest -> size of the shards that this bundle brings, in the order in which they travel."""
         return {name.shard: name.shard_bytes for name in self._names() if name.is_new}
+
+    def papers(self) -> dict[str, int]:
+        """Digest -> size of the papers that this bundle brings, in the order in which they travel."""
+        return {digest: size for name in self._names() for digest, size in sorted(name.papers.items())}
 
     def files(self) -> dict[str, int]:
         """Digest -> size of the files that this bundle brings, in the order in which they travel."""

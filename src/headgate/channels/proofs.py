@@ -36,6 +36,7 @@ from headgate.policy.proofs import ABSENT, Proof, Proofs, ProofState
 TOPIC = "proofs"
 _NOBODY_LOOKED = Proof(ProofState.NOT_CHECKED, "nobody has looked at it yet")
 _CHANGED = Proof(ProofState.INVALID, "the record was changed since it was signed")
+_VOUCHED_FOR = frozenset({SourceKind.UPSTREAM, SourceKind.BUNDLE})
 # Ours, or of another document: no part of what an upstream signs, unless it says so itself.
 _ADDED = ("run_exports", "indexed_timestamp")
 
@@ -100,8 +101,8 @@ def unpack_entries(body: bytes) -> list[SignatureEntry]:
 
 
 def places_behind(channels: Mapping[int, Channel], source: Source) -> set[int]:
-    """The mirrors, by the ids of their sources, that what a source brings may come from."""
-    if source.kind is SourceKind.UPSTREAM:
+    """The mirrors and bundles, by the ids of their sources, that what a source brings may come from."""
+    if source.kind in _VOUCHED_FOR:
         return {source.id}
     member = channels.get(source.member_id or 0)
     return set() if member is None else {one for inner in member.sources for one in places_behind(channels, inner)}
@@ -236,10 +237,7 @@ async def save_attestation(connection: AsyncConnection, checked: Checked) -> Non
     """Keep a sidecar and its outcome."""
     now = clock.now()
     if checked.body is not None:
-        statement = insert(connection, tables_signatures.sidecar).values(
-            sha256=checked.sidecar, body=zstandard.compress(checked.body), created_at=now
-        )
-        await connection.execute(statement.on_conflict_do_nothing(index_elements=["sha256"]))
+        await save_sidecar(connection, checked.sidecar, checked.body)
     attested = checked.attested
     values = {
         "package": str(checked.artifact.name),
@@ -256,6 +254,14 @@ async def save_attestation(connection: AsyncConnection, checked: Checked) -> Non
     )
     await connection.execute(row.on_conflict_do_update(index_elements=["sha256", "filename", "sidecar"], set_=values))
     await advance_epoch(connection, TOPIC)
+
+
+async def save_sidecar(connection: AsyncConnection, sidecar: str, body: bytes) -> None:
+    """Keep the bytes of a sidecar, whatever they may prove."""
+    row = insert(connection, tables_signatures.sidecar).values(
+        sha256=sidecar, body=zstandard.compress(body), created_at=clock.now()
+    )
+    await connection.execute(row.on_conflict_do_nothing(index_elements=["sha256"]))
 
 
 async def add_attestation(connection: AsyncConnection, record: Record, checked: Checked) -> Checked | None:

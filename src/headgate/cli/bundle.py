@@ -108,6 +108,8 @@ def export_bundle(
         shown = ", ".join(done["files"])
         what = f"{done['artifacts']} files, {done['bytes']} bytes, in {shown}."
         out.show(done, [f"Bundle {channel} #{done['number']} ({done['bundle'][:12]}): {what}"])
+        for sentence in done["missing"]:
+            out.note(f"Without its attestations: {sentence}")
 
 
 @app.command("verify")
@@ -156,6 +158,10 @@ def import_bundle(
                 done = _import(server, parts, key, name, out)
         what = f"{done['changed']} names changed" if done["is_new"] else "it was there already"
         out.show(done, [f"Channel {name} stands at bundle #{done['number']} ({done['bundle'][:12]}): {what}."])
+        if done["attestations"] or done["signatures"]:
+            out.note(f"{done['attestations']} attestations and {done['signatures']} signatures are good.")
+        if done["failed"]:
+            out.note(f"{done['failed']} are not, and rules will see that. {' '.join(done['failures'])}")
 
 
 @app.command("scan")

@@ -35,7 +35,7 @@ def write_bundle(
     if beside.exists():
         raise Conflict("bundle-exists", f"{beside} exists already; remove it, or choose another name.")
     with PartsWriter(path, part_bytes) as writer:
-        source.prepare(selection, since)
+        missing = source.prepare(selection, since)
         data = source.manifest()
         manifest = decode_manifest(data)
         writer.write(opening(data, sign(key, data)))
@@ -60,6 +60,8 @@ def write_bundle(
         "number": manifest.number,
         "artifacts": len(files),
         "bytes": sum(files.values()),
+        "papers": len(manifest.papers()),
+        "missing": list(missing),
         "files": [str(one) for one in written],
         "manifest": str(beside),
     }

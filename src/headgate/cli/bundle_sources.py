@@ -11,11 +11,10 @@ from typing import Any, Protocol, Self
 from uuid import uuid4
 
 from headgate.airgap.exports import Exports
-from headgate.airgap.importing import Importer
 from headgate.airgap.selection import parse_selection
 from headgate.airgap.trust import read_trusted
 from headgate.bootstrap import opened_core
-from headgate.carrying import opened_exporter
+from headgate.carrying import build_importer, opened_exporter
 from headgate.cli.client import Server, channel_path, connected
 from headgate.cli.folder import database_errors, open_initialised
 from headgate.cli.mirror import wait_for
@@ -29,8 +28,8 @@ _ACTOR = "command line"
 class Source(Protocol):
     """Prepares one bundle. Used in this order, within its context."""
 
-    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> None:
-        """Make the manifest, and see to the bytes. Raises what the export raises."""
+    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
+        """Make the manifest, and see to the bytes; which attestations could not be had. Raises what the export raises."""
 
     def manifest(self) -> bytes:
         """What is to be signed."""
@@ -61,7 +60,7 @@ class ServerSource:
     ) -> None:
         self._stack.close()
 
-    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> None:
+    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
         """See Source."""
         body, content_type = _form({"selection.json": json.dumps(selection).encode(), "since.json": since})
         job = self._server.send(channel_path(self._channel, "exports"), body, {"Content-Type": content_type})
@@ -69,6 +68,8 @@ class ServerSource:
         job = wait_for(self._server, self._path(), self._out)
         if job["state"] != "done":
             raise Unavailable("export-failed", job["failure"] or f"Job {job['id']} is {job['state']}.")
+        missing: list[str] = job["result"]["missing"]
+        return missing
 
     def manifest(self) -> bytes:
         """See Source."""
@@ -106,16 +107,17 @@ class FolderSource:
     ) -> None:
         self.forget()
 
-    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> None:
+    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
         """See Source."""
         wanted = parse_selection(selection["subdirs"], selection["specs"], selection["files"])
 
-        async def work() -> None:
+        async def work() -> Sequence[str]:
             async with opened_core(self._place) as core, opened_exporter(core) as exporter:
-                await exporter.prepare(_ACTOR, self._id, self._channel, wanted, since, _quiet)
+                done = await exporter.prepare(_ACTOR, self._id, self._channel, wanted, since, _quiet)
+                return done.missing
 
         with database_errors():
-            asyncio.run(work())
+            return asyncio.run(work())
 
     def manifest(self) -> bytes:
         """See Source."""
@@ -143,8 +145,7 @@ def import_into_folder(folder: Path, parts: Sequence[Path], key: str | None, cha
         async with opened_core(place) as core:
             async with core.database.read() as connection:
                 trusted = await read_trusted(connection) if key is None else {"--trust": key}
-            importer = Importer(core.database, core.store)
-            return asdict(await importer.take(_ACTOR, parts, trusted, channel, _quiet))
+            return asdict(await build_importer(core).take(_ACTOR, parts, trusted, channel, _quiet))
 
     with database_errors():
         return asyncio.run(work())

@@ -185,7 +185,7 @@ class Voucher:
             signatures = msgspec.json.decode(raw, type=dict[str, dict[str, object]])
         except (ValueError, RecursionError):
             return SignatureEntry(filename, digest, ProofState.INVALID, "its signatures make no sense")
-        return _judged(filename, record, digest, signatures, self.belief.trust.signers)
+        return judge_record(filename, record, digest, signatures, self.belief.trust.signers)
 
     async def _look_at_attestations(
         self, shards: Mapping[str, Shard], base_url: str, reader: SidecarReader, found: Found
@@ -242,8 +242,10 @@ class Voucher:
             return Checked(artifact, self.subdir, sha256, sidecar, body, attested, self.root.key)
 
 
-def _judged(filename: str, record: Record, digest: bytes, signatures: Signatures, wanted: Delegation) -> SignatureEntry:
-    """The stamp that a record bears may be its own, and signed with it, or ours."""
+def judge_record(
+    filename: str, record: Record, digest: bytes, signatures: Signatures, wanted: Delegation
+) -> SignatureEntry:
+    """What signatures prove of a record; the stamp that it bears may be its own, and signed with it, or ours."""
     reason = ""
     for has_stamp in (False, True) if "indexed_timestamp" in record else (False,):
         message = canonical(signed_form(record, has_stamp=has_stamp))

@@ -16,6 +16,7 @@ from headgate.channels.shards import ShardCache
 from headgate.db.turns import Turns
 from headgate.delivery.flights import Flights
 from headgate.delivery.located import Locator
+from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.jobs.advisories import AdvisoryJobs
 from headgate.jobs.airgap import AirgapJobs, scan_drops
@@ -44,7 +45,8 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     locator = Locator(parts.database, catalog, Maps(parts.database), ShardCache(parts.database), gatekeeper)
     bringer = Bringer(parts.database, parts.routes, catalog, locator, parts.store, delivery)
     PromoteJobs(parts.database, PromotionService(parts.database, parts.store, [follow_promotion]), bringer)
-    AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery))
+    sidecars = Sidecars(parts.database, locator, delivery, upstream, parts.root)
+    AirgapJobs(parts, Exporter(parts.database, parts.store, catalog, locator, delivery, sidecars))
     PublishJobs(Renderer(parts.database, parts.store, parts.signing))
     BatchJobs(BatchService(parts.database, parts.store))
     GateJobs(parts.database)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from headgate.airgap.drops import DropFolder, Dropped, list_dropped
-from headgate.airgap.importing import Importer
 from headgate.airgap.trees import TreeImporter
+from headgate.carrying import build_importer
 from headgate.conda.names import ArtifactName
 from headgate.kernel.errors import HeadgateError
 from tests.bundles import Side, quiet, team
@@ -29,7 +29,7 @@ def drop(tmp_path: Path) -> Path:
 async def scan(side: Side, drop: Path, settle_s: float = -1, patience_s: float = 60) -> dict[str, Dropped]:
     """Look once; a negative time to settle takes what was written just now."""
     core = side.services.core
-    importer, trees = Importer(core.database, core.store), TreeImporter(core.database, core.store)
+    importer, trees = build_importer(core), TreeImporter(core.database, core.store)
     folder = DropFolder(drop, core.database, core.store, importer, trees, settle_s=settle_s, patience_s=patience_s)
     return {one.filename: one for one in await folder.scan("test", quiet)}
 

@@ -1,4 +1,4 @@
-"""What an upstream says of the install scripts of its packages."""
+"""What an upstream says of the install scripts of its packages; and indexes that pages count and look up by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,8 @@ _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Apply."""
+    op.create_index(op.f("ix_artifact_subdir_id_status_size_bytes"), "artifact", ["subdir_id", "status", "size_bytes"])
+    op.create_index(op.f("ix_audit_event_subject_number"), "audit_event", ["subject", "number"])
     op.create_table(
         "source_scripts",
         sa.Column("source_id", _KEY, nullable=False),
@@ -29,3 +31,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take back."""
     op.drop_table("source_scripts")
+    op.drop_index(op.f("ix_audit_event_subject_number"), table_name="audit_event")
+    op.drop_index(op.f("ix_artifact_subdir_id_status_size_bytes"), table_name="artifact")
