@@ -1,4 +1,4 @@
-"""2,661 real advisories against 600,000 records, and ten that change; on one core."""
+"""2,661 real advisories against 600,000 records, and ten that change: on one core, and seen by a client of a server."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from bench import delta
 from bench.scale import SUBDIR, Absent, place_day
 from bench.timing import MB, Bench, Figure, at_most, run_child
 from tests.live import ROOT, headgate
@@ -29,8 +30,9 @@ def run(bench: Bench) -> list[Figure]:
         shutil.copytree(data, copy)
         samples.append(run_child("bench.advisory_work", copy, _CHANNEL, shared, core=bench.server_core))
         shutil.rmtree(copy)
+    seen = delta.samples(data, shared, _CHANNEL, bench.runs)
     shutil.rmtree(data)
-    return _figures(samples)
+    return [*_figures(samples), *delta.figures(seen)]
 
 
 def _figures(samples: list[dict[str, Any]]) -> list[Figure]:

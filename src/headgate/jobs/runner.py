@@ -16,10 +16,9 @@ from headgate.channels.mirror_service import reschedule
 from headgate.channels.model import Channel
 from headgate.channels.revising import find_stale
 from headgate.channels.revisions import read_world
-from headgate.conda.archives import ArchiveLimits
 from headgate.intake.attesting import check_again
-from headgate.intake.scripts import look_into_cached
 from headgate.jobs.airgap import look_across
+from headgate.jobs.archives import ArchiveKeeper
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
 from headgate.jobs.ldap import LdapClock
@@ -37,7 +36,6 @@ _FIRST_CLEAN_UP_S = 600.0
 _CHECK_S = 5.0
 _REST_AFTER_FAILURE_S = 5.0
 _ATTESTATIONS_AT_ONCE = 50
-_ARCHIVES_AT_ONCE = 8
 
 log = structlog.get_logger(__name__)
 
@@ -69,9 +67,10 @@ async def run_worker(jobs_url: str, parts: WorkerParts, upkeep: UpkeepPlan, stop
     carrying = asyncio.create_task(look_across(parts.airgap, parts.jobs))
     recording = asyncio.create_task(parts.records.look())
     carding = asyncio.create_task(parts.cards.look())
+    reading = asyncio.create_task(ArchiveKeeper(parts.database, parts.store, parts.watch).look())
     forwarding = asyncio.create_task(parts.records.forward())
     await stop.wait()
-    besides = (carrying, looking, recording, forwarding, carding)
+    besides = (carrying, looking, recording, forwarding, carding, reading)
     for task in besides:
         task.cancel()
     await asyncio.gather(*besides, return_exceptions=True)
@@ -100,7 +99,7 @@ class _Around:
         self._lost = lost
         self._stop = stop
         self._seen: int | None = None
-        self._has_old_attestations = self._has_unread_archives = True
+        self._has_old_attestations = True
         self._checked_at = -_CHECK_S
         # Soon after a start, so that a server which is restarted every day is cleaned up at all.
         self._cleaned_at = time.monotonic() - upkeep.interval_s + _FIRST_CLEAN_UP_S
@@ -133,10 +132,6 @@ class _Around:
             await self._lost.resume()
             await self._parts.keeper.look()
             await look_after_requests(self._parts.database, self._parts.jobs)
-            self._has_unread_archives = True
-        if self._has_unread_archives:
-            number = await look_into_cached(self._parts.database, self._parts.store, ArchiveLimits(), _ARCHIVES_AT_ONCE)
-            self._has_unread_archives = number > 0
         if self._has_old_attestations:
             # Another trust root is in the settings than the one that they were checked against.
             number = await check_again(self._parts.database, self._parts.root, _ATTESTATIONS_AT_ONCE)
