@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from headgate.advisories.curations import Curation, decide
 from headgate.advisories.findings import (
     HARMLESS,
@@ -31,8 +33,8 @@ from headgate.conda.records import RecordView
 _SURENESS = (Sureness.EXACT, Sureness.LIKELY, Sureness.GUESSED)
 
 
-@dataclass(frozen=True, slots=True)
-class Brief:
+# There are hundreds of thousands of these: without the collector's heads and dictionaries of one they take half.
+class Brief(msgspec.Struct, frozen=True, gc=False):
     """What findings say of an advisory; `digest` changes with anything it says."""
 
     id: str
@@ -45,12 +47,19 @@ class Brief:
     digest: bytes
 
 
+class Naming(msgspec.Struct, frozen=True, gc=False):
+    """An advisory that names a package: its id, and the packed `Affected`s that say which versions."""
+
+    advisory: str
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Everything assessments are made of. `affected`: package -> advisory id -> packed `Affected`s; never changed in place."""
+    """Everything assessments are made of; never changed in place."""
 
     names: Mapping[str, NameRows] = field(default_factory=dict)
-    affected: Mapping[Package, Mapping[str, bytes]] = field(default_factory=dict)
+    affected: Mapping[Package, tuple[Naming, ...]] = field(default_factory=dict)
     briefs: Mapping[str, Brief] = field(default_factory=dict)
     canonical: Mapping[str, str] = field(default_factory=dict)
     ecosystems: frozenset[str] = frozenset()
@@ -69,7 +78,7 @@ class Knowledge:
         advisories: set[str] = set()
         for identity in self._all_identities(name):
             state.update(repr((identity, self.covers(identity.package))).encode())
-            for advisory in sorted(self.affected.get(identity.package, ())):
+            for advisory in sorted(one.advisory for one in self.affected.get(identity.package, ())):
                 advisories.add(advisory)
                 state.update(self.briefs[advisory].digest)
         own = self.curations_of_name.get(name, ())
@@ -96,7 +105,8 @@ class Knowledge:
 
     def touching(self, name: str) -> frozenset[str]:
         """Ids of the advisories that name what a conda name is said to be, whatever its versions."""
-        return frozenset(one for own in self._all_identities(name) for one in self.affected.get(own.package, ()))
+        identities = self._all_identities(name)
+        return frozenset(one.advisory for own in identities for one in self.affected.get(own.package, ()))
 
     def usual(self, name: str) -> Assessment | None:
         """The assessment of every record without purls, where nothing else about the record counts."""
@@ -111,9 +121,9 @@ class Knowledge:
     def query(self, package: Package, version: str | None) -> list[str]:
         """Ids of the advisories that affect a version of an upstream package; None: any version."""
         return [
-            advisory
-            for advisory, body in self.affected.get(package, {}).items()
-            if version is None or any(one.why(version, {}) for one in _matchers(body))
+            naming.advisory
+            for naming in self.affected.get(package, ())
+            if version is None or any(one.why(version, {}) for one in _matchers(naming.body))
         ]
 
     def _all_identities(self, name: str) -> tuple[Identity, ...]:
@@ -191,9 +201,9 @@ class _Plan:
 
 
 def _candidates(knowledge: Knowledge, name: str, identity: Identity) -> Iterator[_Candidate]:
-    for advisory, body in knowledge.affected.get(identity.package, {}).items():
-        curations = tuple(knowledge.curations(name, advisory))
-        yield _Candidate(identity, knowledge.briefs[advisory], _matchers(body), curations)
+    for one in knowledge.affected.get(identity.package, ()):
+        curations = tuple(knowledge.curations(name, one.advisory))
+        yield _Candidate(identity, knowledge.briefs[one.advisory], _matchers(one.body), curations)
 
 
 @lru_cache(maxsize=8_192)

@@ -7,7 +7,7 @@ only taken in for packages that somebody gave such an identity.
 import asyncio
 import hashlib
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.advisories.assessing import Brief, Knowledge
+from headgate.advisories.assessing import Brief, Knowledge, Naming
 from headgate.advisories.curating import curation_of
 from headgate.advisories.curations import Curation
 from headgate.advisories.findings import Assessment
@@ -26,8 +26,8 @@ from headgate.conda.records import RecordView
 from headgate.db import tables_advisories as tables
 from headgate.db.engine import chunks, read_epochs
 
-# More changed rows than this are read in one scan.
-_MANY = 2_000
+# So many changed advisories are read at a time: rows take more memory than what is kept of them.
+_PAGE = 2_000
 
 
 @dataclass(slots=True)
@@ -35,7 +35,7 @@ class _Draft:
     """The next knowledge while it is made: the maps are copies, their values are replaced, never changed."""
 
     names: dict[str, NameRows]
-    affected: dict[Package, Mapping[str, bytes]]
+    affected: dict[Package, tuple[Naming, ...]]
     briefs: dict[str, Brief]
     canonical: dict[str, str]
     packages: dict[str, tuple[Package, ...]]
@@ -77,7 +77,8 @@ class AdvisoryBook:
         old = self.knowledge
         draft = _Draft(dict(old.names), dict(old.affected), dict(old.briefs), dict(old.canonical), dict(self._packages))
         products = await _load_names(connection, draft, since)
-        await _load_advisories(connection, draft, since)
+        products -= draft.affected.keys()
+        await _load_advisories(connection, draft, since, _followed(draft) - products)
         await _load_products(connection, draft, products)
         curations = await _read_curations(connection)
         columns = tables.advisory_feed.c
@@ -118,13 +119,28 @@ async def _load_names(connection: AsyncConnection, draft: _Draft, since: int) ->
     return products
 
 
-async def _load_advisories(connection: AsyncConnection, draft: _Draft, since: int) -> None:
+def _followed(draft: _Draft) -> set[Package]:
+    """The CPE products that somebody gave a package as its identity."""
+    said = {(ecosystem, identity) for rows in draft.names.values() for _, ecosystem, identity in rows}
+    return {Package(ecosystem, identity) for ecosystem, identity in said if ecosystem == "CPE"}
+
+
+async def _load_advisories(
+    connection: AsyncConnection, draft: _Draft, since: int, products: Collection[Package]
+) -> None:
     columns = tables.advisory.c
     shown = (columns.id, columns.state, columns.digest, columns.cvss, columns.severity, columns.epss,
              columns.is_known_exploited, columns.is_malicious)  # fmt: skip
-    rows = (await connection.execute(select(*shown).where(columns.revision > since))).all()
-    if not rows:
-        return
+    statement = select(*shown).where(columns.revision > since).order_by(columns.id).limit(_PAGE)
+    last = ""
+    while rows := (await connection.execute(statement.where(columns.id > last))).all():
+        last = rows[-1].id
+        await _load_page(connection, draft, rows, products)
+
+
+async def _load_page(
+    connection: AsyncConnection, draft: _Draft, rows: Sequence[Any], products: Collection[Package]
+) -> None:
     changed = {row.id for row in rows}
     aliases = await _read_aliases(connection, changed)
     for row in rows:
@@ -133,11 +149,10 @@ async def _load_advisories(connection: AsyncConnection, draft: _Draft, since: in
             others = tuple(sorted(aliases.get(row.id, set()) - {row.id}))
             draft.briefs[row.id] = _brief(row, others)
             draft.canonical.update(dict.fromkeys(others, row.id))
-    products = {one.name for one in draft.affected if one.ecosystem == "CPE"}
     found = tables.advisory_affected.c
     statement = select(found.advisory, found.ecosystem, found.name, found.body)
     for row in await _rows(connection, statement, found.advisory, changed):
-        if row.ecosystem != "CPE" or row.name in products:
+        if row.ecosystem != "CPE" or Package(row.ecosystem, row.name) in products:
             _add(draft, row)
 
 
@@ -162,13 +177,13 @@ def _add(draft: _Draft, row: Any) -> None:
         return
     # Texts that are the same are one object: there are hundreds of thousands of each.
     package = Package(sys.intern(row.ecosystem), row.name)
-    draft.affected[package] = {**draft.affected.get(package, {}), brief.id: row.body}
+    draft.affected[package] = (*draft.affected.get(package, ()), Naming(brief.id, row.body))
     draft.packages[brief.id] = (*draft.packages.get(brief.id, ()), package)
 
 
 def _forget(draft: _Draft, advisory: str) -> None:
     for package in draft.packages.pop(advisory, ()):
-        left = {key: body for key, body in draft.affected.get(package, {}).items() if key != advisory}
+        left = tuple(one for one in draft.affected.get(package, ()) if one.advisory != advisory)
         if left:
             draft.affected[package] = left
         else:
@@ -188,8 +203,6 @@ async def _read_aliases(connection: AsyncConnection, advisories: Collection[str]
 
 
 async def _rows(connection: AsyncConnection, statement: Any, column: Any, wanted: Collection[str]) -> Iterable[Any]:
-    if len(wanted) > _MANY:
-        return [row for row in await connection.execute(statement) if getattr(row, column.name) in wanted]
     found: list[Any] = []
     for some in chunks(sorted(wanted)):
         found.extend(await connection.execute(statement.where(column.in_(some))))

@@ -5,11 +5,11 @@ and the draft of conda/ceps#159 (the channel as namespace; `build_number`, `chec
 mirror here may bear any name.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from urllib.parse import quote
 
+import msgspec
 from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
@@ -42,8 +42,7 @@ _TYPE_OF = {ecosystem: kind for kind, ecosystem in ECOSYSTEM_OF.items() if ecosy
 _HOSTS = MappingProxyType({"github": "github.com", "gitlab": "gitlab.com"})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Package:
+class Package(msgspec.Struct, frozen=True, order=True, gc=False):
     """A package of an ecosystem: (`PyPI`, `numpy`), (`GIT`, `github.com/madler/zlib`), (`CPE`, `openssl:openssl`)."""
 
     ecosystem: str

@@ -6,6 +6,7 @@ import zipfile
 import pytest
 
 from headgate.advisories.findings import Coverage
+from headgate.advisories.purls import Package
 from headgate.kernel.errors import Invalid, NotFound
 from tests.unit.advisories.conftest import Room
 from tests.unit.advisories.making import files, osv, ranged, record
@@ -189,6 +190,17 @@ async def test_products_of_nvd_match_who_was_given_that_identity(room: Room) -> 
     assert await room.touched() == {"tool"}
     assert advisories(room, "1.2", "tool") == ["CVE-2026-1"]
     assert advisories(room, "1.4", "tool") == []
+
+
+async def test_first_advisory_of_a_product_finds_who_was_given_that_identity_before(room: Room) -> None:
+    await room.names.set_name("ada", "tool", ["cpe:2.3:a:acme:tool"])
+    await room.reload()
+    await room.take(NVD, feed="nvd", is_whole=True)
+    assert advisories(room, "1.2", "tool") == ["CVE-2026-1"]
+    await room.names.set_name("ada", "other", ["cpe:2.3:a:acme:tool"])
+    await room.reload()
+    assert advisories(room, "1.2", "other") == ["CVE-2026-1"]
+    assert len(room.book.knowledge.affected[Package("CPE", "acme:tool")]) == 1, "it is held once"
 
 
 async def test_malicious_packages_are_marked(room: Room) -> None:
