@@ -34,7 +34,7 @@ class WebProcesses(MPServer):
         """
         if os.getpid() != self._server:
             os._exit(0)
-        super().signal_handler_interrupt(*args, **kwargs)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call] # granian says no types here
 
     def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
         pauses = {number: self._pause_of(number) for number in workers}
