@@ -15,6 +15,7 @@ from headgate.audit.chain import Event
 from headgate.audit.requests import Sought
 from headgate.audit.streams import Stream
 from headgate.audit.trail import Proof, Wanted
+from headgate.doors.web.plots import Line, Plot
 from headgate.doors.web.terms import Terms, parse_terms
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
 from headgate.kernel import clock
@@ -33,6 +34,7 @@ _REQUEST_KEYS = {
     "user:": "who asked",
     "channel:": "of this channel",
     "package:": "for this package",
+    "file:": "for files of this name",
     "client:": "conda, mamba, pixi …",
     "sha256:": "for this file",
     "is:": "refused, or download, index, shard",
@@ -106,7 +108,7 @@ async def show_requests(viewer: Viewer) -> Response:
     terms = parse_terms(typed, [key[:-1] for key in _REQUEST_KEYS])
     kind = terms.get("is")
     sought = Sought(
-        channel=terms.get("channel"), package=terms.get("package") or terms.text or None, sha256=terms.get("sha256"),
+        channel=terms.get("channel"), package=terms.get("package") or terms.text or None, sha256=terms.get("sha256"), filename=terms.get("file"),
         who=terms.get("user"), client=terms.get("client"), is_refused=True if kind == "refused" else None,
         kind=kind if kind in {"download", "index", "shard"} else None,
         since=terms.moment("since"), until=terms.moment("until"),
@@ -127,8 +129,12 @@ async def show_requests(viewer: Viewer) -> Response:
         keys=_REQUEST_KEYS,
         requests=requests,
         following=following,
-        days=[one.day.isoformat() for one in days],
-        counts=[one.downloads for one in days],
+        plot=Plot(
+            "Downloads of the last 30 days",
+            "Day",
+            [one.day.isoformat() for one in days],
+            [Line("downloads", [one.downloads for one in days], "--plot-1")],
+        ),
     )
 
 
