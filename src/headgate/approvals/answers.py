@@ -57,7 +57,8 @@ def answers_of(plan: Plan) -> list[Answer]:
 def _answer(want: Want, items: Sequence[Item], plan: Plan) -> Answer:
     if not items:
         return Answer(want.text, AnswerState.FORBIDDEN, list(plan.failures))
-    held = [one for one in items if one.state is ItemState.NEW and not one.may_pass]
+    deciding = {ItemState.NEW, ItemState.ENDING}
+    held = [one for one in items if one.state in deciding and not one.may_pass]
     if held:
         reasons = [why.sentence for one in held for why in one.opinion.verdict.reasons if not why.outcome.is_passing]
         alternative = next((one.opinion.alternative for one in held if one.opinion.alternative), None)
@@ -67,7 +68,8 @@ def _answer(want: Want, items: Sequence[Item], plan: Plan) -> Answer:
         mine = [why for why in plan.hindrances if any(why.startswith(f"{place}:") for place in places)]
         return Answer(want.text, AnswerState.FORBIDDEN, mine)
     is_there = all(one.state is ItemState.PRESENT for one in items)
-    return Answer(want.text, AnswerState.PRESENT if is_there else AnswerState.WAITING)
+    ends = [f"{one.filename} is there until {one.ends_at:%Y-%m-%d %H:%M} UTC." for one in items if one.ends_at]
+    return Answer(want.text, AnswerState.PRESENT if is_there else AnswerState.WAITING, ends)
 
 
 def changes_of(item: Item, known: Sequence[Record]) -> list[str]:
@@ -91,12 +93,16 @@ def changes_of(item: Item, known: Sequence[Record]) -> list[str]:
 
 def summary_of(plan: Plan) -> dict[str, Any]:
     """A plan in few numbers, as plain JSON values: for lists."""
-    standing = [[one for one in item.opinion.assessment.findings if one.status not in HARMLESS] for item in plan.new]
+    standing = [
+        [one for one in item.opinion.assessment.findings if one.status not in HARMLESS]
+        for item in [*plan.new, *plan.ending]
+    ]
     findings = [one for some in standing for one in some]
     return {
         "digest": plan.digest,
         "at": clock.now().isoformat(),
         "new": len(plan.new),
+        "ending": len(plan.ending),
         "new_bytes": sum(item.size_bytes for item in plan.new),
         "present": sum(item.state is ItemState.PRESENT for item in plan.items),
         "hindrances": len(plan.hindrances),

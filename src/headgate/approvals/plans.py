@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +22,8 @@ class ItemState(StrEnum):
     NEW = "new"
     PRESENT = "present"
     """The target lists it already."""
+    ENDING = "ending"
+    """The target lists it until a moment: approved again, it stays longer."""
     CONFLICT = "conflict"
     """The target has, or had, that name with other bytes; it cannot pass."""
     UNVERIFIABLE = "unverifiable"
@@ -37,6 +40,8 @@ class Item:
     is_asked: bool
     record: Record
     opinion: Opinion = UNASKED
+    ends_at: datetime | None = None
+    """Until when the target lists it; None: for good, or not at all."""
 
     @property
     def may_pass(self) -> bool:
@@ -99,6 +104,16 @@ class Plan:
         return [item for item in self.items if item.state is ItemState.NEW]
 
     @property
+    def ending(self) -> list[Item]:
+        """What the target would keep for longer."""
+        return [item for item in self.items if item.state is ItemState.ENDING]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to decide on."""
+        return not self.new and not self.ending
+
+    @property
     def hindrances(self) -> list[str]:
         """A sentence for each file that keeps the plan from being carried out."""
         said = {
@@ -109,7 +124,7 @@ class Plan:
         files = {f"{one.subdir}/{one.filename}": one for one in self.items}
         hindered = [f"{place}: {target} {said[one.state]}." for place, one in files.items() if one.state in said]
         for place, one in files.items():
-            if one.state is ItemState.NEW and not one.may_pass:
+            if one.state in {ItemState.NEW, ItemState.ENDING} and not one.may_pass:
                 reasons = [why.sentence for why in one.opinion.verdict.reasons if not why.outcome.is_passing]
                 hindered.append(f"{place}: policy of {target}. {' '.join(reasons)}")
         return hindered + self._left_out_in_vain()
@@ -132,7 +147,7 @@ class Plan:
         left, kept = parse_wants(self.wish.left_out), parse_wants(self.wish.texts)
         return [
             f"{one.subdir}/{one.filename}: it is left out, and what is not left out needs it. Leave that out as well."
-            for one in self.new
+            for one in [*self.new, *self.ending]
             if any(want.is_met_by(one.subdir, one.record) for want in left)
             and not any(want.is_met_by(one.subdir, one.record) for want in kept)
         ]

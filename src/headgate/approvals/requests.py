@@ -216,7 +216,7 @@ class RequestService:
             return await list_requests(connection, chosen, limit)
 
     async def _known(self, target: Channel, plan: Plan) -> dict[str, list[Record]]:
-        names = {str(item.record.get("name")) for item in plan.new}
+        names = {str(item.record.get("name")) for item in [*plan.new, *plan.ending]}
         known: dict[str, list[Record]] = {name: [] for name in names}
         for subdir in target.subdirs:
             for name, shard in (await self._reader.read(target, subdir, names)).items():
@@ -337,7 +337,7 @@ async def read_counts(database: Database) -> dict[str, int]:
 
 
 def _refuse_empty(plan: Plan) -> None:
-    if not plan.new and not plan.problems and not plan.failures and not plan.hindrances:
+    if plan.is_empty and not plan.problems and not plan.failures and not plan.hindrances:
         raise Conflict("promotion-empty", f"Channel {plan.wish.target.name} has all of it already.")
 
 

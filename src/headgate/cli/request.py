@@ -7,7 +7,7 @@ import typer
 from headgate.cli.client import Server, channel_path, connected, path_of
 from headgate.cli.output import Columns, Document, Output
 from headgate.cli.promote import EnvironmentFile, Specs, machine_of, show_plan, wait_for, wants_of
-from headgate.cli.words import AsJson
+from headgate.cli.words import AsJson, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="Requests: wishes that packages may pass into a channel.")
 rules_app = typer.Typer(no_args_is_help=True, help="How requests into a channel are decided.")
@@ -141,6 +141,10 @@ def approve_request(
     ] = None,
     left_out: _LeftOut = None,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why something is left out.")] = "",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="WHEN", help="The files leave again then: 2027-01-31, or 30d from now."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Approve a request on what is so now; with the last approval needed, returns when the channel has it."""
@@ -151,6 +155,7 @@ def approve_request(
             if not as_json:
                 _show_look(look, out, is_whole=True)
         body = {"digest": digest, "comment": comment, "left_out": left_out or [], "left_out_why": reason}
+        body["ends_at"] = None if until is None else moment_of(until)
         answer = server.post(path_of("requests", str(number), "approve"), body)
         if answer["state"] == "approved":
             _wait(server, answer, out)

@@ -1,6 +1,7 @@
 """The few pictures of the pages: strokes on a grid of 24, in the colour of the text around them."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -48,6 +49,7 @@ _PATHS: Mapping[str, str] = {
 }
 
 
+@lru_cache(maxsize=1_000)
 def icon(name: str, label: str | None = None) -> Markup:
     """The picture as SVG; without a label it says nothing to a screen reader."""
     said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')

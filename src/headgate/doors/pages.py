@@ -29,6 +29,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         cache_size=-1,
+        auto_reload=False,
     )
     made.globals |= {"asset": asset_path, "icon": icons.icon, "counted": words.counted, "figure": words.figure}
     made.globals |= {"package_path": places.package_path, "file_path": places.file_path}

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from headgate.approvals.answers import AnswerState, answers_of
 from headgate.approvals.request_rows import Request, Vote
@@ -76,6 +76,9 @@ class ApproveBody(BaseModel):
         description="Wants that do not pass with the others, as they were asked for or by package; a request of their own.",
     )  # fmt: skip
     left_out_why: _Comment = Field(default="", description="Why they are left out; needed with them.")
+    ends_at: AwareDatetime | None = Field(
+        default=None, description="Until when it is approved; the files leave the channel then. Null: for good."
+    )
 
 
 class CommentBody(BaseModel):
@@ -150,6 +153,7 @@ class VoteAnswer(BaseModel):
     comment: str
     left_out: list[str] = Field(description="Wants that it does not approve.")
     left_out_why: str
+    ends_at: datetime | None = Field(description="Until when; null: for good.")
 
 
 class RemarkAnswer(BaseModel):
@@ -183,6 +187,7 @@ class RequestAnswer(BaseModel):
     left_out_why: str
     rest: int | None = Field(description="The request that they went on as.")
     part_of: int | None = Field(description="The request that it was left out of.")
+    ends_at: datetime | None = Field(description="Until when it was approved; null: for good.")
     requesters: list[AskerAnswer]
     approvals: list[VoteAnswer]
     remarks: list[RemarkAnswer] = Field(default=[], description="Told of one request alone.")
@@ -212,6 +217,7 @@ def shown_request(request: Request, job: str | None = None) -> RequestAnswer:
         left_out_why=request.left_out_why,
         rest=request.rest,
         part_of=request.part_of,
+        ends_at=request.ends_at,
         requesters=[AskerAnswer(name=one.name, at=one.at, why=one.why) for one in request.askers],
         approvals=[_vote(one) for one in request.votes],
         remarks=[RemarkAnswer(at=one.at, author=one.author, kind=one.kind, text=one.text) for one in request.remarks],
@@ -222,7 +228,7 @@ def shown_request(request: Request, job: str | None = None) -> RequestAnswer:
 def _vote(vote: Vote) -> VoteAnswer:
     return VoteAnswer(
         name=vote.name, at=vote.at, digest=vote.digest, comment=vote.comment, left_out=list(vote.limits.left_out),
-        left_out_why=vote.limits.left_out_why,
+        left_out_why=vote.limits.left_out_why, ends_at=vote.limits.ends_at,
     )  # fmt: skip
 
 

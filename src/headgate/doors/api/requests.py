@@ -105,7 +105,7 @@ async def approve_request(
     body: ApproveBody, caller: SignedIn, services: Services, number: RequestPath
 ) -> RequestAnswer:
     """Approve what was seen, or a part of it; with the last approval needed a job carries it out."""
-    limits = Limits(body.left_out, body.left_out_why)
+    limits = Limits(body.left_out, body.left_out_why, body.ends_at)
     return shown_request(*await Desk(services, caller).approve(number, body.digest, body.comment, limits))
 
 

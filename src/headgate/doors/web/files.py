@@ -49,7 +49,7 @@ async def show_file(viewer: Viewer) -> Response:
     if tab == "downloads" and viewer.may(Permission.AUDIT_READ, channel):
         takers = await services.reports.downloads.takers(channel.name, subdir, name.filename, _MOST_TAKERS)
     since = clock.now() - _MONTHS
-    daily = await services.audit.downloads.daily(channel.name, since, filename=name.filename)
+    daily = await services.audit.downloads.daily(channel.name, since, name=name.name, filename=name.filename)
     return viewer.page(
         "file.html",
         sheet=sheet,

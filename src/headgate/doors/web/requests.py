@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -15,7 +16,8 @@ from headgate.approvals.requests import Look
 from headgate.approvals.states import RequestState
 from headgate.doors.desk import Desk
 from headgate.doors.web.viewing import Viewer, change, signed_in
-from headgate.kernel.errors import HeadgateError, NotFound
+from headgate.kernel import clock
+from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.policy.verdicts import Outcome
 
 _MOST_LISTED = 200
@@ -111,7 +113,7 @@ async def show_beside(viewer: Viewer) -> Response:
     """One request beside the list, for whoever walks it by keys."""
     chosen = await Desk(viewer.services, viewer.principal).get(_number(viewer))
     is_mine = viewer.principal.name in chosen.standing.requesters
-    return viewer.part("request.html", chosen=chosen, is_mine=is_mine, wanted="")
+    return viewer.part("request.html", chosen=chosen, is_mine=is_mine, wanted="", now=clock.now())
 
 
 @signed_in
@@ -145,12 +147,13 @@ def evidence_of(look: Look) -> dict[str, Any]:
         "may_part": False,
         "answers": answers_of(plan),
         "rows": rows[:_MOST_ROWS],
+        "tomorrow": (clock.now() + timedelta(days=1)).date().isoformat(),
         "more": max(len(rows) - _MOST_ROWS, 0),
         "new_bytes": sum(item.size_bytes for item in plan.new),
         "present": sum(item.state is ItemState.PRESENT for item in plan.items),
         "denied": len(plan.hindrances),
         "affected": sum(bool(one.findings) for one in rows),
-        "is_ready": bool(plan.new) and not (plan.hindrances or plan.problems or plan.failures),
+        "is_ready": not plan.is_empty and not (plan.hindrances or plan.problems or plan.failures),
     }
 
 
@@ -159,6 +162,8 @@ def _row(item: Item, look: Look) -> Row:
     known = look.known.get(str(item.record.get("name")), ())
     broken = {ItemState.CONFLICT: "other bytes have this name", ItemState.UNVERIFIABLE: "its record has no sha256"}
     reasons = [one.sentence for one in verdict.reasons if one.outcome is not Outcome.ALLOW]
+    if item.ends_at is not None:
+        reasons.append(f"It is there until {item.ends_at:%Y-%m-%d %H:%M} UTC; approved again, it stays.")
     return Row(
         item=item,
         look="blocked" if item.state in broken else _LOOKS[verdict.outcome],
@@ -177,7 +182,7 @@ async def approve(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Approve what was seen; on to the next that waits."""
     number = _number(viewer)
     desk = Desk(viewer.services, viewer.principal)
-    limits = Limits(form.get("without", "").splitlines(), form.get("why-without", ""))
+    limits = Limits(form.get("without", "").splitlines(), form.get("why-without", ""), _day(form.get("until", "")))
     request, _ = await desk.approve(number, form.get("digest", ""), form.get("comment", ""), limits)
     said = f"Request {number} is {request.state}."
     if request.rest is not None:
@@ -268,6 +273,7 @@ def _page(viewer: Viewer, found: Sequence[Request], chosen: Request | None) -> R
         requests=found,
         chosen=chosen,
         desk=desk,
+        now=clock.now(),
         clean={one.id for one in found if desk.may_decide(one) and is_clean(one)},
         is_mine=chosen is not None and viewer.principal.name in chosen.standing.requesters,
     )
@@ -291,6 +297,14 @@ async def _next(viewer: Viewer, number: int) -> str:
         if one.id != number and desk.may_decide(one) and viewer.principal.name not in one.standing.votes
     ]  # fmt: skip
     return f"/requests/{min(waiting)}" if waiting else "/requests"
+
+
+def _day(text: str) -> datetime | None:
+    """The beginning of a day, in UTC; None for no word. Raises Invalid `request-invalid`."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError as error:
+        raise Invalid("request-invalid", f"{text[:40]!r} is no date such as 2027-01-31.") from error
 
 
 def _number(viewer: Viewer) -> int:
