@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
+from headgate.access.views import Place
 from headgate.audit.chain import Event
 from headgate.audit.requests import Sought
 from headgate.audit.streams import Stream
@@ -18,6 +19,7 @@ from headgate.audit.trail import Proof, Wanted
 from headgate.doors.web.plots import Line, Plot
 from headgate.doors.web.terms import Terms, parse_terms
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
+from headgate.doors.web.views import saved_views
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound
 
@@ -73,6 +75,7 @@ async def show_events(viewer: Viewer) -> Response:
         typed=typed,
         keys=_EVENT_KEYS,
         views=_VIEWS,
+        saved=await saved_views(viewer, Place.AUDIT, typed),
         events=events,
         following=following,
         exports=_exports(wanted),
@@ -129,6 +132,7 @@ async def show_requests(viewer: Viewer) -> Response:
         keys=_REQUEST_KEYS,
         requests=requests,
         following=following,
+        saved=await saved_views(viewer, Place.DOWNLOADS, typed),
         plot=Plot(
             "Downloads of the last 30 days",
             "Day",
