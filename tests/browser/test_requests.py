@@ -122,6 +122,25 @@ def test_the_inbox_is_worked_by_keys_alone(visit: Opens, feeds: LiveServer) -> N
     assert (state(feeds, first), state(feeds, third)) in {("rejected", "approved"), ("rejected", "applied")}
 
 
+def test_a_part_is_approved(visit: Opens, feeds: LiveServer) -> None:
+    number = ask(feeds, "lib=2", "lib=1")
+    window = visit()
+    page = window.go(f"/requests/{number}")
+    page.get_by_label("Leave out lib=1").check()
+    approve = page.get_by_role("button", name="Approve the rest a")
+    expect(approve).to_be_enabled()
+    page.get_by_label("Why not lib=1").fill("It is old")
+    window.assert_good()
+    window.picture("request-part")
+    approve.click()
+    expect(page.locator("[data-toast]")).to_contain_text("What was left out is request")
+    page.goto(f"/requests/{number}")
+    expect(page.get_by_text("because It is old")).to_be_visible()
+    page.get_by_role("link", name=f"request {number + 1}").click()
+    expect(page.get_by_role("heading", name=f"Request {number + 1}: lib=1")).to_be_visible()
+    window.picture("request-rest")
+
+
 def test_a_decision_on_facts_that_changed_is_refused(visit: Opens, feeds: LiveServer, tmp_path: Path) -> None:
     number = ask(feeds, "thing3")
     window = visit()

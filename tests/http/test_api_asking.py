@@ -1,5 +1,6 @@
 """Requests through the API: who may, what is said at once, links, rules."""
 
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -7,6 +8,8 @@ import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.bootstrap import Services
+from headgate.intake.lapsing import lapse_due
+from headgate.kernel import clock
 from tests.http.conftest import Callers
 from tests.packages import package
 
@@ -86,6 +89,45 @@ async def test_a_request_is_asked_approved_and_carried_out(callers: Callers, ser
     promotion = (await callers.admin.get(f"/promotions/{approved['promotion']}")).json()
     assert (promotion["request"], promotion["approvers"]) == (number, ["ada"])
     assert [one["filename"] for one in promotion["items"]] == ["app-1.0-0.conda", "lib-2.0-0.conda"]
+
+
+async def test_a_part_is_approved_and_the_rest_is_another_request(callers: Callers) -> None:
+    number = (await callers.member.post("/requests", json=WISH | {"wants": ["app", "lib=1"]})).json()["id"]
+    part = {"left_out": ["app"]}
+    look = (await callers.admin.get(f"/requests/{number}/preview", params=part)).json()
+    assert [one["filename"] for one in look["plan"]["items"]] == ["lib-1.0-0.conda"]
+    body = part | {"digest": look["plan"]["digest"]}
+    refused = await callers.admin.post(f"/requests/{number}/approve", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "request-comment-missing")
+    approved = (await callers.admin.post(f"/requests/{number}/approve", json=body | {"left_out_why": "old"})).json()
+    assert (approved["state"], approved["wants"], approved["left_out"]) == ("approved", ["lib=1"], ["app"])
+    rest = (await callers.member.get(f"/requests/{approved['rest']}")).json()
+    assert (rest["state"], rest["wants"], rest["part_of"]) == ("requested", ["app"], number)
+    unasked = await callers.admin.get(f"/requests/{rest['id']}/preview", params={"left_out": ["numpy"]})
+    assert (unasked.status_code, unasked.json()["code"]) == (422, "request-part-invalid")
+
+
+async def test_an_approval_has_an_end(callers: Callers, services: Services) -> None:
+    number = (await callers.member.post("/requests", json=WISH | {"wants": ["lib=2"]})).json()["id"]
+    body = {"digest": await digest_of(callers.admin, number)}
+    for end, code in (("2020-01-01T00:00:00Z", "request-end-past"), ("2099-01-01T00:00:00", "request-invalid")):
+        refused = await callers.admin.post(f"/requests/{number}/approve", json=body | {"ends_at": end})
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    end = "2099-01-01T00:00:00Z"
+    approved = (await callers.admin.post(f"/requests/{number}/approve", json=body | {"ends_at": end})).json()
+    assert (approved["ends_at"], approved["approvals"][0]["ends_at"]) == (end, end)
+    await services.promotions.apply(approved["promotion"])
+    assert (await callers.admin.get(f"/promotions/{approved['promotion']}")).json()["ends_at"] == end
+    await services.snapshots.reload()
+    why = await callers.member.get("/channels/inside/why", params={"file": "linux-64/lib-2.0-0.conda"})
+    assert why.json()["items"][0]["ends_at"] == end
+    again = (await callers.member.post("/requests", json=WISH | {"wants": ["lib=2"]})).json()
+    look = (await callers.member.get(f"/requests/{again['id']}/preview")).json()
+    assert [(one["state"], one["ends_at"]) for one in look["plan"]["items"]] == [("ending", end)]
+    lapsed = clock.now() + timedelta(days=40_000)
+    assert await lapse_due(services.core.database, lapsed) == 1
+    listed = (await callers.admin.get("/channels/inside/artifacts", params={"status": "lapsed"})).json()["items"]
+    assert [one["filename"] for one in listed] == ["lib-2.0-0.conda"]
 
 
 async def test_asking_deciding_and_withdrawing_are_not_the_same_rights(callers: Callers, services: Services) -> None:

@@ -29,6 +29,22 @@ class Requests(RuleBasedStateMachine):
         self.approvals: dict[str, str] = {}
         self.applied_with: frozenset[str] | None = None
 
+    @precondition(lambda self: self.standing.state is RequestState.APPROVED)
+    @rule(facts=FACTS)
+    def go_on_with_what_was_left_out(self, facts: str) -> None:
+        """The approval was of a part: from here on it is about the rest, of which nobody has approved anything."""
+        before = self.standing
+        self.standing = before.rest()
+        assert self.standing.requesters == before.requesters
+        assert not self.standing.counted(facts)
+        self.facts, self.approvals, self.is_by_rule, self.applied_with = facts, {}, False, None
+
+    @precondition(lambda self: self.standing.state is not RequestState.APPROVED)
+    @rule()
+    def only_what_is_approved_leaves_a_rest(self) -> None:
+        with pytest.raises(Conflict, match="cannot be divided"):
+            self.standing.rest()
+
     @rule(name=NAMES)
     def join(self, name: str) -> None:
         with contextlib.suppress(Conflict):

@@ -10,7 +10,7 @@ from headgate.approvals.candidates import head_of
 from headgate.approvals.plans import Item, ItemState, Plan
 from headgate.approvals.wants import Want, parse_wants
 from headgate.conda.records import Record
-from headgate.conda.specs import age_key, matches, parse_spec
+from headgate.conda.specs import age_key
 from headgate.kernel import clock
 
 _SEVERITIES = ("none", "low", "medium", "high", "critical")
@@ -50,14 +50,15 @@ def answers_of(plan: Plan) -> list[Answer]:
             reasons = [problem.sentence, *problem.reasons]
             found.append(Answer(want.text, state, reasons, problem.alternative))
         else:
-            found.append(_answer(want, [item for item in plan.items if _is_of(item, want)], plan))
+            found.append(_answer(want, [item for item in plan.items if want.is_met_by(item.subdir, item.record)], plan))
     return found
 
 
 def _answer(want: Want, items: Sequence[Item], plan: Plan) -> Answer:
     if not items:
         return Answer(want.text, AnswerState.FORBIDDEN, list(plan.failures))
-    held = [one for one in items if one.state is ItemState.NEW and not one.may_pass]
+    deciding = {ItemState.NEW, ItemState.ENDING}
+    held = [one for one in items if one.state in deciding and not one.may_pass]
     if held:
         reasons = [why.sentence for one in held for why in one.opinion.verdict.reasons if not why.outcome.is_passing]
         alternative = next((one.opinion.alternative for one in held if one.opinion.alternative), None)
@@ -67,15 +68,8 @@ def _answer(want: Want, items: Sequence[Item], plan: Plan) -> Answer:
         mine = [why for why in plan.hindrances if any(why.startswith(f"{place}:") for place in places)]
         return Answer(want.text, AnswerState.FORBIDDEN, mine)
     is_there = all(one.state is ItemState.PRESENT for one in items)
-    return Answer(want.text, AnswerState.PRESENT if is_there else AnswerState.WAITING)
-
-
-def _is_of(item: Item, want: Want) -> bool:
-    if want.sha256 is not None:
-        return item.record.get("sha256") == want.sha256
-    if want.platform is not None and item.subdir not in {want.platform, "noarch"}:
-        return False
-    return want.subdir in {None, item.subdir} and matches(parse_spec(want.spec), item.record)
+    ends = [f"{one.filename} is there until {one.ends_at:%Y-%m-%d %H:%M} UTC." for one in items if one.ends_at]
+    return Answer(want.text, AnswerState.PRESENT if is_there else AnswerState.WAITING, ends)
 
 
 def changes_of(item: Item, known: Sequence[Record]) -> list[str]:
@@ -99,12 +93,16 @@ def changes_of(item: Item, known: Sequence[Record]) -> list[str]:
 
 def summary_of(plan: Plan) -> dict[str, Any]:
     """A plan in few numbers, as plain JSON values: for lists."""
-    standing = [[one for one in item.opinion.assessment.findings if one.status not in HARMLESS] for item in plan.new]
+    standing = [
+        [one for one in item.opinion.assessment.findings if one.status not in HARMLESS]
+        for item in [*plan.new, *plan.ending]
+    ]
     findings = [one for some in standing for one in some]
     return {
         "digest": plan.digest,
         "at": clock.now().isoformat(),
         "new": len(plan.new),
+        "ending": len(plan.ending),
         "new_bytes": sum(item.size_bytes for item in plan.new),
         "present": sum(item.state is ItemState.PRESENT for item in plan.items),
         "hindrances": len(plan.hindrances),

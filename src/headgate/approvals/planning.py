@@ -12,6 +12,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -65,6 +66,14 @@ class _Sides:
             if found:
                 return found
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The bytes that a channel has, or had, under a name, and until when."""
+
+    sha256: str
+    ends_at: datetime | None
 
 
 class Planner:
@@ -292,21 +301,21 @@ def _platforms_of(channel: Channel, wants: Iterable[Want]) -> list[Subdir]:
 
 async def _held(
     connection: AsyncConnection, channel: Channel, chosen: Iterable[Chosen]
-) -> Mapping[tuple[str, str], str]:
-    """The sha256 of files that the channel has, or had, under the names of the chosen ones."""
+) -> Mapping[tuple[str, str], Held]:
+    """What the channel has, or had, under the names of the chosen ones."""
     by_subdir: defaultdict[str, list[str]] = defaultdict(list)
     for one in chosen:
         by_subdir[one.subdir].append(one.filename)
-    held: dict[tuple[str, str], str] = {}
+    held: dict[tuple[str, str], Held] = {}
     columns = tables.artifact.c
     for subdir, filenames in by_subdir.items():
         state = channel.subdirs.get(subdir)
         for some in chunks(filenames) if state is not None else ():
-            statement = select(columns.filename, columns.sha256)
+            statement = select(columns.filename, columns.sha256, columns.ends_at)
             rows = await connection.execute(
                 statement.where(columns.subdir_id == state.id, columns.filename.in_(some)) if state else statement
             )
-            held |= {(subdir, row.filename): row.sha256 for row in rows}
+            held |= {(subdir, row.filename): Held(row.sha256, row.ends_at) for row in rows}
     return held
 
 
@@ -321,14 +330,16 @@ def _item(
     chosen: Chosen,
     wire: Record,
     judgements: Judgements,
-    held: Mapping[tuple[str, str], str],
+    held: Mapping[tuple[str, str], Held],
     asked: Collection[str],
 ) -> Item:
     record = from_wire(wire)
-    state = ItemState.NEW if chosen.is_new else ItemState.PRESENT
+    there = held.get((chosen.subdir, chosen.filename))
+    ends_at = None if there is None or chosen.is_new else there.ends_at
+    state = ItemState.NEW if chosen.is_new else ItemState.PRESENT if ends_at is None else ItemState.ENDING
     if chosen.is_new and "sha256" not in record:
         state = ItemState.UNVERIFIABLE
-    elif chosen.is_new and held.get((chosen.subdir, chosen.filename), record["sha256"]) != record["sha256"]:
+    elif chosen.is_new and there is not None and there.sha256 != record["sha256"]:
         state = ItemState.CONFLICT
     opinion = judgements.opinion(chosen.subdir, chosen.filename, wire)
-    return Item(Subdir(chosen.subdir), chosen.filename, state, record.get("name") in asked, record, opinion)
+    return Item(Subdir(chosen.subdir), chosen.filename, state, record.get("name") in asked, record, opinion, ends_at)

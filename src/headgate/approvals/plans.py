@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from headgate.approvals.judging import UNASKED, Opinion
+from headgate.approvals.wants import parse_wants
 from headgate.channels.model import Channel
 from headgate.conda.names import Subdir
 from headgate.conda.records import Record
@@ -20,6 +22,8 @@ class ItemState(StrEnum):
     NEW = "new"
     PRESENT = "present"
     """The target lists it already."""
+    ENDING = "ending"
+    """The target lists it until a moment: approved again, it stays longer."""
     CONFLICT = "conflict"
     """The target has, or had, that name with other bytes; it cannot pass."""
     UNVERIFIABLE = "unverifiable"
@@ -36,6 +40,8 @@ class Item:
     is_asked: bool
     record: Record
     opinion: Opinion = UNASKED
+    ends_at: datetime | None = None
+    """Until when the target lists it; None: for good, or not at all."""
 
     @property
     def may_pass(self) -> bool:
@@ -53,6 +59,7 @@ class Wish:
     """What somebody wants promoted: texts of wants, from and into which channel, for which platforms.
 
     Without `platforms`, all that the source has. `has_closure`: with what it needs. `machine`: virtual packages.
+    `left_out`: texts of wants that must not pass with the others.
     """
 
     texts: Sequence[str]
@@ -61,6 +68,7 @@ class Wish:
     platforms: Sequence[Subdir] = ()
     has_closure: bool = True
     machine: Mapping[str, str] = field(default_factory=dict)
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,16 @@ class Plan:
         return [item for item in self.items if item.state is ItemState.NEW]
 
     @property
+    def ending(self) -> list[Item]:
+        """What the target would keep for longer."""
+        return [item for item in self.items if item.state is ItemState.ENDING]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to decide on."""
+        return not self.new and not self.ending
+
+    @property
     def hindrances(self) -> list[str]:
         """A sentence for each file that keeps the plan from being carried out."""
         said = {
@@ -106,20 +124,33 @@ class Plan:
         files = {f"{one.subdir}/{one.filename}": one for one in self.items}
         hindered = [f"{place}: {target} {said[one.state]}." for place, one in files.items() if one.state in said]
         for place, one in files.items():
-            if one.state is ItemState.NEW and not one.may_pass:
+            if one.state in {ItemState.NEW, ItemState.ENDING} and not one.may_pass:
                 reasons = [why.sentence for why in one.opinion.verdict.reasons if not why.outcome.is_passing]
                 hindered.append(f"{place}: policy of {target}. {' '.join(reasons)}")
-        return hindered
+        return hindered + self._left_out_in_vain()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over files, records, states, verdicts and advisories, as hexadecimal digits.
+        """SHA-256 over files, records, states, verdicts, advisories and what is left out, as hexadecimal digits.
 
         What changes every day and says nothing new is left out: EPSS scores, and ages in the words of rules.
         """
         facts = [(str(item.subdir), item.filename, item.state, item.record, _said(item.opinion)) for item in self.items]
         troubles = [one.want for one in self.problems], list(self.failures)
-        return hashlib.sha256(msgspec.json.encode([facts, troubles], order="deterministic")).hexdigest()
+        part = [sorted(self.wish.left_out)] if self.wish.left_out else []
+        return hashlib.sha256(msgspec.json.encode([facts, troubles, *part], order="deterministic")).hexdigest()
+
+    def _left_out_in_vain(self) -> list[str]:
+        """A sentence for each file that was left out, and is needed by what was not."""
+        if not self.wish.left_out:
+            return []
+        left, kept = parse_wants(self.wish.left_out), parse_wants(self.wish.texts)
+        return [
+            f"{one.subdir}/{one.filename}: it is left out, and what is not left out needs it. Leave that out as well."
+            for one in [*self.new, *self.ending]
+            if any(want.is_met_by(one.subdir, one.record) for want in left)
+            and not any(want.is_met_by(one.subdir, one.record) for want in kept)
+        ]
 
 
 def _said(opinion: Opinion) -> list[Any]:

@@ -27,7 +27,8 @@ from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.db.tables_promotions import promotion as promotion_table
 from headgate.db.tables_promotions import promotion_item
-from headgate.intake.hosted import Add, apply_together, delete
+from headgate.intake.hosted import Add, Change, apply_together, delete
+from headgate.intake.lapsing import Prolong
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, NotFound, Refused
 from headgate.policy.verdicts import Verdict
@@ -63,12 +64,19 @@ class Promotion:
     request: int | None = None
     """The request that it carries out."""
     approvers: Sequence[str] = ()
+    ends_at: datetime | None = None
+    """Until when what it brings stays."""
     items: Sequence[Item] = ()
 
     @property
     def new(self) -> list[Item]:
         """What the target gets, or got."""
         return [item for item in self.items if item.state is ItemState.NEW]
+
+    @property
+    def ending(self) -> list[Item]:
+        """What the target had until a moment, and keeps for longer."""
+        return [item for item in self.items if item.state is ItemState.ENDING]
 
     def brings(self, subdir: str, filename: str) -> bool:
         """Whether a file is among them."""
@@ -81,12 +89,13 @@ Follower = Callable[[AsyncConnection, Promotion, str | None], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Who decided, why, and in answer to which request."""
+    """Who decided, why, in answer to which request, and until when."""
 
     actor: str
     comment: str = ""
     request: int | None = None
     approvers: Sequence[str] = ()
+    ends_at: datetime | None = None
 
 
 async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) -> int:
@@ -94,7 +103,7 @@ async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) 
     if plan.hindrances:
         raise Conflict("promotion-hindered", "Some files cannot pass.", plan.hindrances)
     wish = plan.wish
-    if not plan.new:
+    if plan.is_empty:
         raise Conflict("promotion-empty", f"Channel {wish.target.name} has all of it already.")
     await require_step(connection, wish.source.name, wish.target.name)
     values = {
@@ -108,6 +117,7 @@ async def write_down(connection: AsyncConnection, plan: Plan, decided: Decided) 
         "created_by": decided.actor,
         "request_id": decided.request,
         "approvers": list(decided.approvers),
+        "ends_at": decided.ends_at,
     }
     made = await connection.execute(promotion_table.insert().values(values).returning(promotion_table.c.id))
     number: int = made.scalar_one()
@@ -160,12 +170,15 @@ class PromotionService:
             target = await get_channel(connection, found.target)
             await _refuse_withheld(connection, target, found)
             about = await _about(connection, found)
-            changes = [self._add(found, item, about.get((item.subdir, item.filename))) for item in found.new]
+            changes: list[Change] = [
+                self._add(found, item, about.get((item.subdir, item.filename))) for item in found.new
+            ]
+            changes += [self._prolong(found, item) for item in found.ending]
             await apply_together(connection, target, changes, f"promotion {number} from {found.source}")
             await _set(connection, number, state=PromotionState.APPLIED, applied_at=clock.now(), failure=None)
             await record(
                 connection, Action.PROMOTION_APPLY, found.created_by, channel=found.target, subject=str(number),
-                source=found.source, files=len(changes), comment=found.comment, request=found.request,
+                source=found.source, files=len(found.new), comment=found.comment, request=found.request,
                 approvers=list(found.approvers),
             )  # fmt: skip
             for told in self._followers:
@@ -191,13 +204,14 @@ class PromotionService:
             if found.state is not PromotionState.APPLIED:
                 raise Conflict("promotion-state", f"Promotion {number} is {found.state}; only applied ones are undone.")
             target = await get_channel(connection, found.target)
-            there = await _still_there(connection, target, found)
+            there = await _still_there(connection, target, found) - await _prolonged(connection, found)
             changes = [
                 delete(actor, item.subdir, ArtifactName.parse(item.filename))
                 for item in found.new
                 if (item.subdir, item.filename) in there and (item.subdir, item.filename) not in kept
             ]
             await apply_together(connection, target, changes, f"promotion {number} undone")
+            await _shorten(connection, target, found)
             await _set(connection, number, state=PromotionState.UNDONE, undone_at=clock.now(), undone_by=actor)
             await record(
                 connection, Action.PROMOTION_UNDO, actor, channel=found.target, subject=str(number),
@@ -218,6 +232,12 @@ class PromotionService:
         async with self._database.read() as connection:
             return [_promotion(row, ()) for row in await connection.execute(statement)]
 
+    def _prolong(self, promotion: Promotion, item: Item) -> Prolong:
+        return Prolong(
+            actor=promotion.created_by, subdir=item.subdir, artifact=ArtifactName.parse(item.filename),
+            ends_at=promotion.ends_at, cause=f"promotion {promotion.id}",
+        )  # fmt: skip
+
     def _add(self, promotion: Promotion, item: Item, about: dict[str, Any] | None) -> Add:
         return Add(
             actor=promotion.created_by,
@@ -230,6 +250,7 @@ class PromotionService:
             store=self._store,
             origin=f"promotion {promotion.id} from {promotion.source}",
             action=Action.ARTIFACT_PROMOTE,
+            ends_at=promotion.ends_at,
         )
 
 
@@ -251,6 +272,7 @@ async def _get(connection: AsyncConnection, number: int, *, is_locked: bool = Fa
                 one.is_asked,
                 msgspec.json.decode(one.record, type=dict),
                 UNASKED if one.opinion is None else msgspec.json.decode(one.opinion, type=Opinion),
+                one.ended_at,
             )
             for one in items
         ],
@@ -274,6 +296,7 @@ def _promotion(row: Row[Any], items: Sequence[Item]) -> Promotion:
         undone_by=row.undone_by,
         request=row.request_id,
         approvers=row.approvers or (),
+        ends_at=row.ends_at,
         items=items,
     )
 
@@ -287,6 +310,7 @@ def _row(number: int, item: Item) -> dict[str, Any]:
         "is_asked": item.is_asked,
         "record": msgspec.json.encode(item.record),
         "opinion": msgspec.json.encode(item.opinion),
+        "ended_at": item.ends_at,
     }
 
 
@@ -328,6 +352,32 @@ async def _still_there(connection: AsyncConnection, target: Channel, promotion: 
         for item in promotion.new
         if held.get((item.subdir, item.filename), ("", None))[0] == item.record["sha256"]
     }
+
+
+async def _prolonged(connection: AsyncConnection, promotion: Promotion) -> set[tuple[str, str]]:
+    """Files that later promotions let stay: they are no longer this one's to take away."""
+    columns, items = promotion_table.c, promotion_item.c
+    rows = await connection.execute(
+        select(items.subdir, items.filename)
+        .join(promotion_table, columns.id == items.promotion_id)
+        .where(
+            columns.target == promotion.target,
+            columns.id > promotion.id,
+            columns.state == PromotionState.APPLIED,
+            items.state == ItemState.ENDING,
+        )
+    )
+    return {(row.subdir, row.filename) for row in rows}
+
+
+async def _shorten(connection: AsyncConnection, target: Channel, promotion: Promotion) -> None:
+    """Let what a promotion only prolonged end when it would have ended."""
+    columns = tables.artifact.c
+    for item in promotion.ending:
+        state = target.subdirs.get(item.subdir)
+        if state is not None:
+            chosen = (columns.subdir_id == state.id) & (columns.filename == item.filename)
+            await connection.execute(update(tables.artifact).where(chosen).values(ends_at=item.ends_at))
 
 
 async def _held(connection: AsyncConnection, channel: str) -> dict[tuple[str, str], tuple[str, dict[str, Any] | None]]:

@@ -3,7 +3,7 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,37 @@ from headgate.kernel.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """In what an approval is less than what was asked for: texts of wants left out, with the reason, and an end."""
+
+    left_out: Sequence[str] = ()
+    left_out_why: str = ""
+    ends_at: datetime | None = None
+
+    def told(self, comment: str) -> str:
+        """The comment of such an approval with what limits it, in words."""
+        less = f"All but {', '.join(self.left_out)}: {self.left_out_why}" if self.left_out else ""
+        until = f"Until {self.ends_at:%Y-%m-%d %H:%M} UTC." if self.ends_at else ""
+        return " ".join(one for one in (comment, until, less) if one)
+
+    def as_json(self) -> dict[str, Any]:
+        """What the audit trail says of it; nothing where nothing is limited."""
+        found: dict[str, Any] = {}
+        if self.left_out:
+            found |= {"left_out": list(self.left_out)[:100], "left_out_why": self.left_out_why}
+        if self.ends_at is not None:
+            found["ends_at"] = self.ends_at.isoformat()
+        return found
+
+    def holds_at(self, moment: datetime) -> bool:
+        """Whether it has not ended."""
+        return self.ends_at is None or self.ends_at > moment
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
 class Asker:
     """Somebody who asks, and why."""
 
@@ -39,6 +70,7 @@ class Vote:
     at: datetime
     digest: str
     comment: str
+    limits: Limits = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +103,16 @@ class Wanted:
         ]  # fmt: skip
         return hashlib.sha256(msgspec.json.encode(facts, enc_hook=str)).hexdigest()
 
-    def wish(self, catalog: Catalog) -> Wish:
-        """As planners take it. Raises NotFound `channel-unknown`."""
+    def wish(self, catalog: Catalog, left_out: Sequence[str] = ()) -> Wish:
+        """As planners take it, but for the texts that are left out. Raises NotFound `channel-unknown`."""
         return Wish(
-            self.texts, catalog.get(self.source), catalog.get(self.target), self.platforms,
-            has_closure=self.has_closure, machine=self.machine,
+            self.without(left_out).texts, catalog.get(self.source), catalog.get(self.target), self.platforms,
+            has_closure=self.has_closure, machine=self.machine, left_out=left_out,
         )  # fmt: skip
+
+    def without(self, left_out: Collection[str]) -> "Wanted":
+        """The same but for these texts."""
+        return replace(self, texts=[text for text in self.texts if text not in left_out])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +129,23 @@ class Request:
     changed_at: datetime
     expires_at: datetime | None
     promotion: int | None
+    left_out: Sequence[str] = ()
+    """What an approval left out of it, and why; it goes on as the request `rest`."""
+    left_out_why: str = ""
+    rest: int | None = None
+    part_of: int | None = None
+    """The request that it was left out of."""
+    ends_at: datetime | None = None
+    """Until when it is approved."""
     askers: Sequence[Asker] = ()
     votes: Sequence[Vote] = ()
     remarks: Sequence[Remark] = ()
 
     @property
     def standing(self) -> Standing:
-        """As decisions see it."""
-        votes = {one.name: one.digest for one in self.votes}
+        """As decisions see it; an approval until a moment that is past is none."""
+        now = clock.now()
+        votes = {one.name: one.digest for one in self.votes if one.limits.holds_at(now)}
         return Standing(self.state, frozenset(one.name for one in self.askers), votes)
 
 
@@ -155,11 +200,13 @@ async def count_by_state(connection: AsyncConnection) -> dict[str, int]:
 
 
 async def add_request(
-    connection: AsyncConnection, wanted: Wanted, *, notes: Sequence[str], summary: Mapping[str, Any], by: str
-) -> int:
+    connection: AsyncConnection, wanted: Wanted, *, notes: Sequence[str], summary: Mapping[str, Any], by: str,
+    part_of: int | None = None,
+) -> int:  # fmt: skip
     """A new draft; its id."""
     now = clock.now()
     values = {
+        "part_of": part_of,
         **_of_wanted(wanted),
         "notes": list(notes),
         "summary": dict(summary),
@@ -178,6 +225,12 @@ async def set_wanted(
 ) -> None:
     """Ask for something else."""
     await _set(connection, number, **_of_wanted(wanted), notes=list(notes), summary=dict(summary))
+
+
+async def set_divided(connection: AsyncConnection, number: int, wanted: Wanted, limits: Limits, rest: int) -> None:
+    """Ask for less, the rest being another request's matter."""
+    more = {"left_out": list(limits.left_out), "left_out_why": limits.left_out_why, "rest_id": rest}
+    await _set(connection, number, **_of_wanted(wanted), **more)
 
 
 async def save_standing(connection: AsyncConnection, before: Request, after: Standing, **more: Any) -> None:
@@ -206,7 +259,11 @@ async def add_asker(connection: AsyncConnection, number: int, name: str, why: st
 
 async def add_vote(connection: AsyncConnection, number: int, vote: Vote) -> None:
     """An approval; a later one of the same person stands in its place."""
-    values = {"at": vote.at, "digest": vote.digest, "comment": vote.comment}
+    limits = vote.limits
+    values = {
+        "at": vote.at, "digest": vote.digest, "comment": vote.comment, "left_out": list(limits.left_out),
+        "left_out_why": limits.left_out_why, "ends_at": limits.ends_at,
+    }  # fmt: skip
     statement = insert(connection, request_vote).values(request_id=number, name=vote.name, **values)
     await connection.execute(statement.on_conflict_do_update(index_elements=["request_id", "name"], set_=values))
 
@@ -242,7 +299,8 @@ async def _with_people(connection: AsyncConnection, rows: Sequence[Row[Any]], *,
             askers[row.request_id].append(Asker(row.name, row.at, row.why))
         voted = select(request_vote).where(request_vote.c.request_id.in_(some)).order_by(request_vote.c.at)
         for row in await connection.execute(voted):
-            votes[row.request_id].append(Vote(row.name, row.at, row.digest, row.comment))
+            limits = Limits(row.left_out or (), row.left_out_why or "", row.ends_at)
+            votes[row.request_id].append(Vote(row.name, row.at, row.digest, row.comment, limits))
         if has_remarks:
             said = select(request_remark).where(request_remark.c.request_id.in_(some)).order_by(request_remark.c.id)
             for row in await connection.execute(said):
@@ -266,6 +324,11 @@ async def _with_people(connection: AsyncConnection, rows: Sequence[Row[Any]], *,
             changed_at=row.changed_at,
             expires_at=row.expires_at,
             promotion=row.promotion_id,
+            left_out=row.left_out or (),
+            left_out_why=row.left_out_why or "",
+            rest=row.rest_id,
+            part_of=row.part_of,
+            ends_at=row.ends_at,
             askers=askers[row.id],
             votes=votes[row.id],
             remarks=remarks[row.id],

@@ -15,11 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.access.principals import Principal
 from headgate.approvals.answers import summary_of
 from headgate.approvals.candidates import Reader
+from headgate.approvals.dividing import divide, parse_left_out
+from headgate.approvals.joining import join, note, yield_to
 from headgate.approvals.planning import Planner
 from headgate.approvals.plans import Plan
 from headgate.approvals.promotions import Decided, Promotion, write_down
 from headgate.approvals.request_rows import (
+    UNLIMITED,
     Chosen,
+    Limits,
     Request,
     Vote,
     Wanted,
@@ -36,7 +40,7 @@ from headgate.approvals.request_rows import (
 )
 from headgate.approvals.rules import RequestRules, read_rules, why_not_automatic
 from headgate.approvals.states import RequestState, Standing
-from headgate.audit.events import Action, record
+from headgate.audit.events import Action
 from headgate.channels.catalog import Catalog
 from headgate.channels.model import Channel
 from headgate.conda.records import Record
@@ -80,9 +84,9 @@ class RequestService:
         self._planner = Planner(database, reader)
         self._reader = reader
 
-    async def look(self, wanted: Wanted) -> Look:
-        """What would become of it, without writing anything down."""
-        wish = wanted.wish(self._catalog)
+    async def look(self, wanted: Wanted, left_out: Sequence[str] = ()) -> Look:
+        """What would become of it, but for what is left out; writes nothing down. Raises Invalid `request-part-invalid`."""
+        wish = wanted.wish(self._catalog, parse_left_out(wanted, left_out))
         plan = await self._planner.look(wish)
         async with self._database.read() as connection:
             rules = await read_rules(connection, wish.target)
@@ -106,12 +110,12 @@ class RequestService:
         async with self._database.write() as connection:
             number = None if is_draft else await find_open(connection, asked.wanted)
             if number is not None:
-                await self._join(connection, number, who, asked.why)
+                await join(connection, number, who.name, who.actor, asked.why)
             else:
                 summary = summary_of(look.plan)
                 number = await add_request(connection, asked.wanted, notes=asked.notes, summary=summary, by=who.name)
                 await add_asker(connection, number, who.name, asked.why)
-                await _note(connection, Action.REQUEST_CREATE, who.actor, asked.wanted, number, why=asked.why)
+                await note(connection, Action.REQUEST_CREATE, who.actor, asked.wanted, number, why=asked.why)
                 if not is_draft:
                     await self._submit(connection, number, who, look)
         return await self.get(number)
@@ -128,35 +132,47 @@ class RequestService:
                 await set_wanted(connection, number, asked.wanted, asked.notes, summary_of(look.plan))
             other = await find_open(connection, asked.wanted if asked else found.wanted)
             if other is not None and other != number:
-                await save_standing(connection, found, replace(found.standing, state=RequestState.WITHDRAWN))
-                await add_remark(connection, number, who.name, "withdrawn", f"Request {other} asks for the same.")
-                for asker in found.askers:
-                    await self._join(connection, other, replace(who, name=asker.name), asker.why)
+                await yield_to(connection, found, other, who.actor)
                 return await get_request(connection, other)
             await self._submit(connection, number, who, look)
         return await self.get(number)
 
-    async def approve(self, who: Principal, number: int, seen: str, comment: str = "") -> Request:
+    async def approve(
+        self, who: Principal, number: int, seen: str, comment: str = "", limits: Limits = UNLIMITED
+    ) -> Request:
         """Approve on the facts with the digest `seen`. With the last approval needed it is written down as a promotion.
 
-        Raises Conflict `promotion-hindered` or `closure-unsolvable`, NotFound `want-unknown` for what cannot pass, Invalid
-        `request-comment-missing`.
+        What `limits` leave out goes on as a request of its own; the earliest end of several approvals holds. Raises
+        Conflict `promotion-hindered` or `closure-unsolvable`, NotFound `want-unknown` for what cannot pass, Invalid
+        `request-comment-missing`, `request-part-invalid` or `request-end-past`.
         """
         found = await self.get(number)
-        plan = await self._planner.plan(found.wanted.wish(self._catalog))
+        limits = _checked(found.wanted, limits)
+        plan = await self._planner.plan(found.wanted.wish(self._catalog, limits.left_out))
+        rest = await self._look_at_rest(found.wanted, limits.left_out)
         async with self._database.write() as connection:
             found = await get_request(connection, number, is_locked=True)
             rules = await self._rules(connection, found)
             _demand_comment(rules, comment)
             after = found.standing.approve(who.name, who.groups, seen, plan.digest, rules.terms)
-            await add_vote(connection, number, Vote(who.name, clock.now(), seen, comment))
-            await add_remark(connection, number, who.name, "approved", comment)
-            voters = sorted(after.counted(plan.digest))
-            await _note(
+            vote = Vote(who.name, clock.now(), seen, comment, limits)
+            await add_vote(connection, number, vote)
+            await add_remark(connection, number, who.name, "approved", limits.told(comment))
+            counted = after.counted(plan.digest)
+            await note(
                 connection, Action.REQUEST_APPROVE, who.actor, found.wanted, number,
-                digest=seen, comment=comment, counted=len(voters), needed=rules.approvals,
+                digest=seen, comment=comment, counted=len(counted), needed=rules.approvals, **limits.as_json(),
             )  # fmt: skip
-            await self._settle(connection, found, after, plan, Decided(who.actor, comment, number, voters))
+            votes = {one.name: one.limits.ends_at for one in [*found.votes, vote]}
+            ends = [end for name, end in votes.items() if name in counted and end is not None]
+            decided = Decided(who.actor, comment, number, sorted(counted), min(ends, default=None))
+            await self._settle(connection, found, after, plan, decided)
+            if rest is not None and after.state is RequestState.APPROVED:
+                expires_at = clock.now() + timedelta(days=rules.expires_days)
+                await divide(
+                    connection, found, after, limits,
+                    who=who, summary=summary_of(rest), expires_at=expires_at,
+                )  # fmt: skip
         return await self.get(number)
 
     async def reject(self, who: Principal, number: int, comment: str) -> Request:
@@ -176,7 +192,7 @@ class RequestService:
             after = found.standing.withdraw(who.name)
             await save_standing(connection, found, after)
             await add_remark(connection, number, who.name, "withdrawn", comment)
-            await _note(connection, Action.REQUEST_WITHDRAW, who.actor, found.wanted, number, comment=comment)
+            await note(connection, Action.REQUEST_WITHDRAW, who.actor, found.wanted, number, comment=comment)
         return await self.get(number)
 
     async def comment(self, who: Principal, number: int, text: str) -> Request:
@@ -186,7 +202,7 @@ class RequestService:
         async with self._database.write() as connection:
             found = await get_request(connection, number, is_locked=True)
             await add_remark(connection, number, who.name, "comment", text)
-            await _note(connection, Action.REQUEST_COMMENT, who.actor, found.wanted, number, comment=text)
+            await note(connection, Action.REQUEST_COMMENT, who.actor, found.wanted, number, comment=text)
         return await self.get(number)
 
     async def get(self, number: int) -> Request:
@@ -200,7 +216,7 @@ class RequestService:
             return await list_requests(connection, chosen, limit)
 
     async def _known(self, target: Channel, plan: Plan) -> dict[str, list[Record]]:
-        names = {str(item.record.get("name")) for item in plan.new}
+        names = {str(item.record.get("name")) for item in [*plan.new, *plan.ending]}
         known: dict[str, list[Record]] = {name: [] for name in names}
         for subdir in target.subdirs:
             for name, shard in (await self._reader.read(target, subdir, names)).items():
@@ -210,13 +226,12 @@ class RequestService:
     async def _rules(self, connection: AsyncConnection, request: Request) -> RequestRules:
         return await read_rules(connection, self._catalog.get(request.wanted.target))
 
-    async def _join(self, connection: AsyncConnection, number: int, who: Principal, why: str) -> None:
-        found = await get_request(connection, number, is_locked=True)
-        await save_standing(connection, found, found.standing.join(who.name))
-        await add_asker(connection, number, who.name, why)
-        if who.name not in found.standing.requesters:
-            await add_remark(connection, number, who.name, "joined", why)
-            await _note(connection, Action.REQUEST_JOIN, who.actor, found.wanted, number, why=why)
+    async def _look_at_rest(self, wanted: Wanted, left_out: Sequence[str]) -> Plan | None:
+        """A plan of what is left out, for lists; None when nothing is."""
+        if not left_out:
+            return None
+        kept = wanted.without(left_out).texts
+        return await self._planner.look(wanted.without(kept).wish(self._catalog))
 
     async def _submit(self, connection: AsyncConnection, number: int, who: Principal, look: Look) -> None:
         found = await get_request(connection, number, is_locked=True)
@@ -224,12 +239,12 @@ class RequestService:
         expires_at = clock.now() + timedelta(days=look.rules.expires_days)
         await save_standing(connection, found, after, expires_at=expires_at)
         await add_remark(connection, number, who.name, "requested", "")
-        await _note(connection, Action.REQUEST_SUBMIT, who.actor, found.wanted, number)
+        await note(connection, Action.REQUEST_SUBMIT, who.actor, found.wanted, number)
         if look.why_people is None:
             found = await get_request(connection, number, is_locked=True)
             comment = "Needs nobody by the rules of the channel."
             await add_remark(connection, number, BY_RULE, "approved", comment)
-            await _note(
+            await note(
                 connection, Action.REQUEST_APPROVE, BY_RULE, found.wanted, number,
                 digest=look.plan.digest, comment=comment, counted=0, needed=0,
             )  # fmt: skip
@@ -243,7 +258,9 @@ class RequestService:
         promotion = found.promotion
         if after.state is RequestState.APPROVED:
             promotion = await write_down(connection, plan, decided)
-        await save_standing(connection, found, after, promotion_id=promotion, summary=summary_of(plan))
+        await save_standing(
+            connection, found, after, promotion_id=promotion, summary=summary_of(plan), ends_at=decided.ends_at
+        )
 
     async def _decide(
         self, number: int, who: Principal, action: Action, kind: str, comment: str,
@@ -255,17 +272,8 @@ class RequestService:
             found = await get_request(connection, number, is_locked=True)
             await save_standing(connection, found, decide(found.standing, who.name))
             await add_remark(connection, number, who.name, kind, comment)
-            await _note(connection, action, who.actor, found.wanted, number, comment=comment)
+            await note(connection, action, who.actor, found.wanted, number, comment=comment)
         return await self.get(number)
-
-
-async def _note(
-    connection: AsyncConnection, action: Action, actor: str, wanted: Wanted, number: int, **detail: object
-) -> None:
-    await record(
-        connection, action, actor, channel=wanted.target, subject=str(number), source=wanted.source,
-        wants=list(wanted.texts)[:100], **detail,
-    )  # fmt: skip
 
 
 async def follow_promotion(connection: AsyncConnection, promotion: Promotion, failure: str | None) -> None:
@@ -276,11 +284,15 @@ async def follow_promotion(connection: AsyncConnection, promotion: Promotion, fa
     if failure is None:
         await save_standing(connection, found, found.standing.applied())
         await add_remark(connection, found.id, BY_RULE, "applied", f"Promotion {promotion.id}.")
-        await _note(connection, Action.REQUEST_APPLY, BY_RULE, found.wanted, found.id, promotion=promotion.id)
+        await note(connection, Action.REQUEST_APPLY, BY_RULE, found.wanted, found.id, promotion=promotion.id)
         return
-    await save_standing(connection, found, found.standing.failed(), promotion_id=None)
     await add_remark(connection, found.id, BY_RULE, "failed", failure)
-    await _note(connection, Action.REQUEST_FAIL, BY_RULE, found.wanted, found.id, failure=failure)
+    await note(connection, Action.REQUEST_FAIL, BY_RULE, found.wanted, found.id, failure=failure)
+    other = await find_open(connection, found.wanted)
+    if other is not None:
+        await yield_to(connection, found, other, BY_RULE)
+    else:
+        await save_standing(connection, found, found.standing.failed(), promotion_id=None, ends_at=None)
 
 
 async def expire_requests(database: Database, now: datetime) -> int:
@@ -295,7 +307,7 @@ async def expire_requests(database: Database, now: datetime) -> int:
             found = await get_request(connection, number)
             await save_standing(connection, found, found.standing.expire())
             await add_remark(connection, number, BY_RULE, "expired", "Nobody decided in time.")
-            await _note(connection, Action.REQUEST_EXPIRE, BY_RULE, found.wanted, number)
+            await note(connection, Action.REQUEST_EXPIRE, BY_RULE, found.wanted, number)
     return len(numbers)
 
 
@@ -325,8 +337,18 @@ async def read_counts(database: Database) -> dict[str, int]:
 
 
 def _refuse_empty(plan: Plan) -> None:
-    if not plan.new and not plan.problems and not plan.failures and not plan.hindrances:
+    if plan.is_empty and not plan.problems and not plan.failures and not plan.hindrances:
         raise Conflict("promotion-empty", f"Channel {plan.wish.target.name} has all of it already.")
+
+
+def _checked(wanted: Wanted, limits: Limits) -> Limits:
+    """The limits with wants as they were asked for."""
+    if not limits.holds_at(clock.now()):
+        raise Invalid("request-end-past", "An approval must end in the future.")
+    left_out = parse_left_out(wanted, limits.left_out)
+    if left_out and not limits.left_out_why.strip():
+        raise Invalid("request-comment-missing", "Say why something is left out.")
+    return replace(limits, left_out=left_out)
 
 
 def _demand_comment(rules: RequestRules, comment: str) -> None:

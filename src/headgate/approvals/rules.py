@@ -110,8 +110,10 @@ def why_not_automatic(rules: RequestRules, plan: Plan, known: Mapping[str, Itera
         return "Every request into this channel is decided by people."
     if plan.wish.source.name not in rules.sources:
         return f"What comes from {plan.wish.source.name} is decided by people."
-    if plan.hindrances or plan.problems or plan.failures or not plan.new:
+    if plan.hindrances or plan.problems or plan.failures or plan.is_empty:
         return "Not all of it can pass."
+    if plan.ending:
+        return "Somebody approved a part of it until a date; people decide whether it stays."
     return next((why for item in plan.new if (why := _why_not(auto, item, known))), None)
 
 

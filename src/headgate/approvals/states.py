@@ -4,6 +4,7 @@ r"""The states of a request, and what each person may do in them. Pure: values i
                           |
                           |--approve, until enough approvals are of the same facts--> approved --applied--> applied
                           |                                                              \---failed---> requested
+    approved, but for some of the wants: those go on as a request of their own, which is requested
     draft, requested, changes-wanted --withdraw, by the last who asks--> withdrawn
            requested, changes-wanted --reject--> rejected
            requested, changes-wanted --expire--> expired
@@ -94,6 +95,14 @@ class Standing:
         """Approve because a rule of the channel says so. Raises Conflict `request-state`."""
         self._demand("approved", {RequestState.REQUESTED})
         return replace(self, state=RequestState.APPROVED)
+
+    def rest(self) -> "Standing":
+        """How what this approval left out goes on: asked for by the same people, approved by nobody.
+
+        Raises Conflict `request-state`.
+        """
+        self._demand("divided", {RequestState.APPROVED})
+        return Standing(RequestState.REQUESTED, self.requesters)
 
     def reject(self, name: str) -> "Standing":
         """Say no. Raises Conflict `request-state`, Refused `request-own`."""

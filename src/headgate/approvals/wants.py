@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, unquote
 
 from headgate.approvals.candidates import head_of
 from headgate.conda.names import EXTENSIONS, ArtifactName, PackageName, Sha256, Subdir
-from headgate.conda.specs import parse_spec
+from headgate.conda.records import Record
+from headgate.conda.specs import matches, parse_spec
 from headgate.kernel.errors import Invalid
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -42,6 +43,14 @@ class Want:
     def name(self) -> str:
         """The package it names; a digest names none."""
         return head_of(self.spec)
+
+    def is_met_by(self, subdir: Subdir, record: Record) -> bool:
+        """Whether a file is what was asked for; its record in JSON form."""
+        if self.sha256 is not None:
+            return record.get("sha256") == self.sha256
+        if self.platform is not None and subdir not in {self.platform, "noarch"}:
+            return False
+        return self.subdir in {None, subdir} and matches(parse_spec(self.spec), record)
 
     def is_for(self, platform: Subdir) -> bool:
         """Whether it concerns what is chosen for a platform."""

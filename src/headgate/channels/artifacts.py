@@ -11,13 +11,16 @@ from headgate.conda.names import ArtifactName, PackageName, Sha256, Subdir
 from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.kernel.errors import NotFound
+from headgate.policy.verdicts import Outcome, Reason, Verdict
 
 DELETED = "deleted"
+LAPSED = "lapsed"
+"""Of a file whose approval has ended: out of the index and out of reach until it is approved again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """One file of a channel. `status`: active, yanked or deleted; `origin`: upload or cache."""
+    """One file of a channel. `status`: active, yanked, lapsed or deleted; `origin`: upload or cache."""
 
     subdir_id: int
     subdir: Subdir
@@ -29,6 +32,8 @@ class Artifact:
     size_bytes: int
     created_at: datetime
     created_by: str
+    ends_at: datetime | None
+    """Until when it may stay; None: for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,12 @@ async def get_artifact(database: Database, channel: Channel, subdir: Subdir, nam
     return _artifact(row)
 
 
+def verdict_of_lapsed(ends_at: datetime) -> Verdict:
+    """What is said of a file whose approval has ended."""
+    fact = f"Its approval ended at {ends_at:%Y-%m-%d %H:%M} UTC."
+    return Verdict(Outcome.HOLD, (Reason("approval", "until", Outcome.HOLD, fact, "Ask for it again."),))
+
+
 def _of(channel: Channel) -> Select[Any]:
     columns = tables.artifact.c
     return (
@@ -82,6 +93,7 @@ def _of(channel: Channel) -> Select[Any]:
             columns.size_bytes,
             columns.created_at,
             columns.created_by,
+            columns.ends_at,
         )
         .join(tables.subdir, tables.subdir.c.id == columns.subdir_id)
         .where(tables.subdir.c.channel_id == channel.id)
@@ -100,4 +112,5 @@ def _artifact(row: Any) -> Artifact:
         size_bytes=row.size_bytes,
         created_at=row.created_at,
         created_by=row.created_by,
+        ends_at=row.ends_at,
     )

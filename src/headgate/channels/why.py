@@ -1,11 +1,14 @@
 """Why a file may pass, or may not: the gate's verdicts on single records of a channel, with their reasons."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.channels.artifacts import LAPSED, verdict_of_lapsed
 from headgate.channels.consistency import HIDDEN
 from headgate.channels.gating import judge_knowing
 from headgate.channels.model import Channel, ChannelKind
@@ -13,8 +16,9 @@ from headgate.channels.revisions import World, read_chains, read_setting
 from headgate.channels.shards import read_shards
 from headgate.channels.sources import read_published
 from headgate.conda.names import ArtifactName
-from headgate.conda.records import RecordView, from_wire
+from headgate.conda.records import RecordView, from_wire, to_wire
 from headgate.conda.shards import decode_stored
+from headgate.db import tables
 from headgate.db.engine import Database
 from headgate.kernel.errors import Invalid
 from headgate.policy.gate import Gate
@@ -39,6 +43,8 @@ class Explanation:
     attestation: Proof
     record: RecordView
     """In its wire form, as it was judged."""
+    ends_at: datetime | None = None
+    """Until when the file may stay, where its approval has an end."""
 
     def as_json(self) -> dict[str, Any]:
         """What the API shows."""
@@ -52,6 +58,7 @@ class Explanation:
             "valid_until": self.valid_until,
             "signature": self.signature.as_json(),
             "attestation": self.attestation.as_json(),
+            "ends_at": self.ends_at,
         }
 
 
@@ -105,12 +112,37 @@ async def _explain(
                     facts.attestations.get(filename, ABSENT),
                     record,
                 )
+    if channel.kind is ChannelKind.HOSTED and subdir in channel.subdirs:
+        await _add_ends(connection, channel, subdir, name, found, spec)
     if channel.kind is ChannelKind.VIRTUAL:
         for source in channel.sources:
             member = world.channels.get(source.member_id or 0)
             for one in await _explain(connection, world, member, subdir, name, spec) if member else ():
                 found.setdefault(one.filename, one)
     return sorted(found.values(), key=lambda one: one.filename)
+
+
+async def _add_ends(
+    connection: AsyncConnection, channel: Channel, subdir: str, name: str, found: dict[str, Explanation],
+    spec: Spec | None,
+) -> None:  # fmt: skip
+    """Say of files how long they may stay, and of those that may not any more that their approval has ended."""
+    columns = tables.artifact.c
+    rows = await connection.execute(
+        select(columns.filename, columns.status, columns.ends_at, columns.record).where(
+            columns.subdir_id == channel.subdirs[subdir].id, columns.package == name, columns.ends_at.is_not(None)
+        )
+    )
+    for row in rows:
+        if row.filename in found:
+            found[row.filename] = replace(found[row.filename], ends_at=row.ends_at)
+        elif row.status == LAPSED:
+            record = msgspec.json.decode(row.record, type=dict)
+            if spec is None or spec.surely_matches(record):
+                found[row.filename] = Explanation(
+                    channel.name, subdir, row.filename, verdict_of_lapsed(row.ends_at), None, ABSENT, ABSENT,
+                    to_wire(record), row.ends_at,
+                )  # fmt: skip
 
 
 async def _hidden(

@@ -6,7 +6,7 @@ import typer
 
 from headgate.cli.client import connected, path_of
 from headgate.cli.output import Columns, Output
-from headgate.cli.words import AsJson
+from headgate.cli.words import AsJson, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="Exemptions: add, list, revoke.")
 
@@ -51,7 +51,7 @@ def add_exemption(
         "reason": reason,
         "channel": channel,
         "owner": owner,
-        "expires_at": None if expires is None else _moment(expires),
+        "expires_at": None if expires is None else moment_of(expires),
     }
     with Output(as_json=as_json) as out, connected() as server:
         made = server.post("exemptions", body)
@@ -73,18 +73,3 @@ def revoke_exemption(
     with Output(as_json=as_json) as out, connected() as server:
         server.delete(path_of("exemptions", str(number)))
         out.show({"id": number, "revoked": True}, [f"Revoked exemption {number}."])
-
-
-def _moment(text: str) -> str:
-    """ISO 8601, in UTC where nothing else is said."""
-    from datetime import UTC, datetime, timedelta
-
-    from headgate.kernel import clock
-
-    try:
-        if text.endswith("d") and text[:-1].isdigit():
-            return (clock.now() + timedelta(days=int(text[:-1]))).isoformat()
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is neither a date nor a number of days such as 30d.") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -7,7 +7,7 @@ import typer
 from headgate.cli.client import Server, channel_path, connected, path_of
 from headgate.cli.output import Columns, Document, Output
 from headgate.cli.promote import EnvironmentFile, Specs, machine_of, show_plan, wait_for, wants_of
-from headgate.cli.words import AsJson
+from headgate.cli.words import AsJson, moment_of
 
 app = typer.Typer(no_args_is_help=True, help="Requests: wishes that packages may pass into a channel.")
 rules_app = typer.Typer(no_args_is_help=True, help="How requests into a channel are decided.")
@@ -42,6 +42,12 @@ _Platforms = Annotated[
     list[str] | None, typer.Option("--platform", metavar="P", help="For this platform; without it, all of A's.")
 ]
 _Link = Annotated[str | None, typer.Option("--link", metavar="URL", help="What a refused download said: its link.")]
+
+
+_LeftOut = Annotated[
+    list[str] | None,
+    typer.Option("--leave-out", metavar="SPEC", help="Do not let this pass, nor what only it needs; may be repeated."),
+]
 
 
 @app.command("create")
@@ -95,12 +101,14 @@ def show_request(
     is_preview: Annotated[
         bool, typer.Option("--preview", help="With every file that would pass as things are.")
     ] = False,
+    left_out: _LeftOut = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a request with what was said and done."""
     with Output(as_json=as_json) as out, connected() as server:
         found = server.get(path_of("requests", str(number)))
-        look = server.get(path_of("requests", str(number), "preview")) if is_preview else None
+        is_looking = is_preview or left_out
+        look = server.get(path_of("requests", str(number), "preview"), left_out=left_out) if is_looking else None
         if as_json:
             out.show({**found, "preview": look} if look else found)
             return
@@ -131,20 +139,31 @@ def approve_request(
     digest: Annotated[
         str | None, typer.Option("--digest", metavar="SHA256", help="Of the preview you looked at.")
     ] = None,
+    left_out: _LeftOut = None,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why something is left out.")] = "",
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="WHEN", help="The files leave again then: 2027-01-31, or 30d from now."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Approve a request on what is so now; with the last approval needed, returns when the channel has it."""
     with Output(as_json=as_json) as out, connected() as server:
         if digest is None:
-            look = server.get(path_of("requests", str(number), "preview"))
+            look = server.get(path_of("requests", str(number), "preview"), left_out=left_out)
             digest = look["plan"]["digest"]
             if not as_json:
                 _show_look(look, out, is_whole=True)
-        answer = server.post(path_of("requests", str(number), "approve"), {"digest": digest, "comment": comment})
+        body = {"digest": digest, "comment": comment, "left_out": left_out or [], "left_out_why": reason}
+        body["ends_at"] = None if until is None else moment_of(until)
+        answer = server.post(path_of("requests", str(number), "approve"), body)
         if answer["state"] == "approved":
             _wait(server, answer, out)
             answer = server.get(path_of("requests", str(number)))
-        out.show(answer, [f"Request {number} is {answer['state']}."])
+        said = [f"Request {number} is {answer['state']}."]
+        if answer["rest"]:
+            said.append(f"What was left out is request {answer['rest']}.")
+        out.show(answer, said)
 
 
 @app.command("reject")

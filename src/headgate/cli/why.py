@@ -29,4 +29,6 @@ def why(
                 f"  {reason['policy']}, {reason['rule']}: {reason['fact']} {reason['remedy']}".rstrip()
                 for reason in one["reasons"]
             ]
+            if one["ends_at"] and one["is_passing"]:
+                lines.append(f"  Approved until {one['ends_at']}.")
         out.show(found, lines or [f"{channel} has nothing like {what}."])

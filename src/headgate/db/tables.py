@@ -321,9 +321,12 @@ artifact = Table(
     Column("about", JSON(none_as_null=True), nullable=True),
     Column("created_at", Moment, nullable=False),
     Column("created_by", String, nullable=False),
+    Column("ends_at", Moment, nullable=True),
     UniqueConstraint("subdir_id", "filename"),
     Index(None, "subdir_id", "package"),
+    Index(None, "subdir_id", "status", "size_bytes"),
     Index(None, "sha256"),
+    Index(None, "ends_at"),
     sqlite_autoincrement=True,
 )
 
@@ -348,6 +351,7 @@ audit_event = Table(
     Column("channel", String, nullable=True),
     Column("subject", String, nullable=True),
     Column("detail", JSON, nullable=False),
+    Index(None, "subject", "number"),
     sqlite_autoincrement=True,
 )
 

@@ -6,6 +6,7 @@ from headgate.db.columns import Bytes, Moment
 from headgate.db.tables import Key, metadata
 
 # What was decided, with the records, verdicts and advisories as they were then; `items` of state `new` are what the target gets.
+# `ends_at`: until when; `ended_at` of an item: when an earlier approval of it would have ended.
 promotion = Table(
     "promotion",
     metadata,
@@ -24,6 +25,7 @@ promotion = Table(
     Column("undone_by", String, nullable=True),
     Column("request_id", Key, nullable=True),
     Column("approvers", JSON, nullable=True),
+    Column("ends_at", Moment, nullable=True),
     Index(None, "source"),
     Index(None, "target"),
     sqlite_autoincrement=True,
@@ -39,5 +41,6 @@ promotion_item = Table(
     Column("is_asked", Boolean, nullable=False),
     Column("record", Bytes, nullable=False),
     Column("opinion", Bytes, nullable=True),
+    Column("ended_at", Moment, nullable=True),
     PrimaryKeyConstraint("promotion_id", "subdir", "filename"),
 )

@@ -22,7 +22,8 @@ from headgate.db.columns import Moment
 from headgate.db.tables import Key, metadata
 
 # `open_key` names what is wanted while the request is open, and so keeps a second one of the same wants out.
-# `summary` is what the last look at it showed, for lists.
+# `summary` is what the last look at it showed, for lists. `left_out` are wants that an approval left to the request
+# `rest_id`, which is `part_of` this one. `ends_at`: until when it was approved.
 request = Table(
     "request",
     metadata,
@@ -42,6 +43,11 @@ request = Table(
     Column("changed_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=True),
     Column("promotion_id", Key, nullable=True),
+    Column("left_out", JSON(none_as_null=True), nullable=True),
+    Column("left_out_why", String, nullable=True),
+    Column("rest_id", Key, nullable=True),
+    Column("part_of", Key, nullable=True),
+    Column("ends_at", Moment, nullable=True),
     Index(None, "target"),
     Index(None, "state", "expires_at"),
     sqlite_autoincrement=True,
@@ -65,6 +71,9 @@ request_vote = Table(
     Column("at", Moment, nullable=False),
     Column("digest", String, nullable=False),
     Column("comment", String, nullable=False),
+    Column("left_out", JSON(none_as_null=True), nullable=True),
+    Column("left_out_why", String, nullable=True),
+    Column("ends_at", Moment, nullable=True),
     PrimaryKeyConstraint("request_id", "name"),
 )
 

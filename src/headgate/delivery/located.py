@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import msgspec
 from sqlalchemy import select
 
+from headgate.channels.artifacts import LAPSED, verdict_of_lapsed
 from headgate.channels.catalog import Catalog
 from headgate.channels.gatekeeper import Gatekeeper, refuse
 from headgate.channels.maps import Maps
@@ -53,7 +54,7 @@ class Locator:
         """The artifact, in the member that brings it when the channel is virtual.
 
         Raises NotFound `artifact-unknown`; Refused `artifact-unverifiable` for a record without sha256, `policy-blocked`
-        or `policy-held` for a file that is missing because the gate keeps it out.
+        or `policy-held` for a file that is missing because the gate keeps it out, `approval-ended`.
         """
         found = await self._find(channel, subdir, artifact)
         if found is None:
@@ -97,12 +98,15 @@ class Locator:
         columns = tables.artifact.c
         async with self._database.read() as connection:
             found = await connection.execute(
-                select(columns.record).where(
+                select(columns.record, columns.status, columns.ends_at).where(
                     columns.subdir_id == state.id, columns.filename == artifact.filename, columns.status != "deleted"
                 )
             )
-            body = found.scalar_one_or_none()
-        return None if body is None else msgspec.json.decode(body, type=dict)
+            row = found.one_or_none()
+        if row is not None and row.status == LAPSED:
+            reason = verdict_of_lapsed(row.ends_at).reasons[0]
+            raise Refused("approval-ended", f"{artifact}: {reason.fact} {reason.remedy}", [reason.sentence])
+        return None if row is None else msgspec.json.decode(row.record, type=dict)
 
     async def _in_member(
         self, channel: Channel, state: SubdirState, artifact: ArtifactName, record: Record

@@ -9,7 +9,7 @@ from headgate.access.decisions import decide
 from headgate.access.permissions import Permission, ScopeAction
 from headgate.access.principals import Principal
 from headgate.approvals.asking import Given, parse_link, place_of
-from headgate.approvals.request_rows import Chosen, Request, Wanted
+from headgate.approvals.request_rows import UNLIMITED, Chosen, Limits, Request, Wanted
 from headgate.approvals.requests import Asked, Look, RequestService
 from headgate.approvals.rules import RulesService
 from headgate.approvals.states import RequestState
@@ -123,10 +123,10 @@ class Desk:
             before = found[-1].id
         return shown[:limit]
 
-    async def look(self, found: Request) -> Look:
-        """What would become of a request as things are."""
+    async def look(self, found: Request, left_out: Sequence[str] = ()) -> Look:
+        """What would become of a request as things are, but for what is left out."""
         await self._demand_source(found.wanted.source, found.wanted.target)
-        return await self._services.requests.look(found.wanted)
+        return await self._services.requests.look(found.wanted, left_out)
 
     async def submit(self, number: int, ask: Ask | None) -> tuple[Request, str | None]:
         """Ask with a draft, or again, perhaps for something else in the same channels."""
@@ -135,12 +135,15 @@ class Desk:
         asked = None if ask is None else await self.read(ask)
         return await self._carried_out(await self._services.requests.submit(self._who, number, asked))
 
-    async def approve(self, number: int, digest: str, comment: str) -> tuple[Request, str | None]:
+    async def approve(
+        self, number: int, digest: str, comment: str, limits: Limits = UNLIMITED
+    ) -> tuple[Request, str | None]:
         """Approve what was seen; with the job once enough have."""
         found = await self.get(number)
         self.demand(Permission.PROMOTION_APPROVE, found.wanted.target)
         self.demand(Permission.PROMOTION_OUT, found.wanted.source)
-        return await self._carried_out(await self._services.requests.approve(self._who, number, digest, comment))
+        done = await self._services.requests.approve(self._who, number, digest, comment, limits)
+        return await self._carried_out(done)
 
     async def reject(self, number: int, comment: str) -> Request:
         """Say no, and why."""

@@ -4,6 +4,7 @@ An artifact's life:
 
     (absent) --add--> active --yank--> yanked --unyank--> active
                         |                |
+                        +-----lapse------+--> lapsed    (its approval has ended; added again, it is active)
                         +----delete------+--> deleted   (its file name is not given to other bytes again)
 """
 
@@ -12,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.advisories.identities import purls_of, urls_of
 from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
+from headgate.channels.artifacts import LAPSED
 from headgate.channels.catalog import require_channel
 from headgate.channels.foreseeing import shard_of
 from headgate.channels.freezing import require_thawed
@@ -67,19 +70,22 @@ class Add(Change):
     origin: str = "upload"
     action: Action = Action.ARTIFACT_UPLOAD
     may_replace_deleted: bool = False
+    ends_at: datetime | None = None
+    """Until when it may stay."""
     attested: Checked | None = None
 
     async def apply(self, connection: AsyncConnection, channel: Channel, subdir_id: int) -> bool:
         """Raises Conflict `artifact-exists` or `artifact-deleted`; the same bytes again bring at most an attestation."""
         found = await _find(connection, subdir_id, self.artifact)
         if found is not None and found.status != "deleted":
-            if found.sha256 == self.sha256:
+            if found.sha256 == self.sha256 and found.status != LAPSED:
                 return await self._attest(connection, channel, subdir_id)
-            raise Conflict(
-                "artifact-exists",
-                f"{channel.name}/{self.subdir}/{self.artifact} exists with other bytes (sha256 {found.sha256}). "
-                "Give the package a new build number.",
-            )
+            if found.sha256 != self.sha256:
+                raise Conflict(
+                    "artifact-exists",
+                    f"{channel.name}/{self.subdir}/{self.artifact} exists with other bytes (sha256 {found.sha256}). "
+                    "Give the package a new build number.",
+                )
         if found is not None and found.sha256 != self.sha256 and not self.may_replace_deleted:
             raise Conflict(
                 "artifact-deleted",
@@ -97,6 +103,7 @@ class Add(Change):
             "about": self.about,
             "created_at": clock.now(),
             "created_by": self.actor,
+            "ends_at": self.ends_at,
         }
         statement = insert(connection, tables.artifact).values(
             subdir_id=subdir_id, filename=self.artifact.filename, **values
@@ -171,11 +178,19 @@ def unyank(actor: str, subdir: Subdir, artifact: ArtifactName) -> SetStatus:
     )  # fmt: skip
 
 
+def lapse(actor: str, subdir: Subdir, artifact: ArtifactName) -> SetStatus:
+    """Take a file whose approval has ended out of the index and out of reach, until it is approved again."""
+    return SetStatus(
+        actor=actor, subdir=subdir, artifact=artifact,
+        action=Action.ARTIFACT_LAPSE, status=LAPSED, allowed_from=frozenset({"active", "yanked"}),
+    )  # fmt: skip
+
+
 def delete(actor: str, subdir: Subdir, artifact: ArtifactName) -> SetStatus:
     """Take a file out of the index and out of reach, for good."""
     return SetStatus(
         actor=actor, subdir=subdir, artifact=artifact,
-        action=Action.ARTIFACT_DELETE, status="deleted", allowed_from=frozenset({"active", "yanked"}),
+        action=Action.ARTIFACT_DELETE, status="deleted", allowed_from=frozenset({"active", "yanked", LAPSED}),
     )  # fmt: skip
 
 

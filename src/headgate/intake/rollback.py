@@ -17,6 +17,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.audit.events import Action, record
+from headgate.channels.artifacts import LAPSED
 from headgate.channels.catalog import get_channel, require_channel
 from headgate.channels.corrections import corrections_of, read_avoided, read_corrections
 from headgate.channels.foreseeing import foresee, sentences
@@ -184,7 +185,10 @@ class RollbackService:
                 found.append(FileFate(subdir, filename, Fate.DISAPPEARS))
             elif was_active and has_same and now.status != "active":
                 is_here = self._store.find(now.sha256) is not None
-                fate = Fate.APPEARS if is_here else Fate.LOST
+                fate = Fate.APPEARS if is_here and now.status != LAPSED else Fate.LOST
+                if now.status == LAPSED:
+                    found.append(FileFate(subdir, filename, fate, "Its approval has ended since then."))
+                    continue
                 why = f"It was {now.status} since then{'' if is_here else ', and its bytes are gone'}."
                 found.append(FileFate(subdir, filename, fate, why))
         return found

@@ -15,6 +15,7 @@ from headgate.approvals.promotions import PromotionService, PromotionState
 from headgate.approvals.requests import expire_requests, find_unstarted, has_expired
 from headgate.conda.names import ChannelName
 from headgate.db.engine import Database
+from headgate.intake.lapsing import has_lapsed, lapse_due
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.progress import Amount, JobProgress
 from headgate.jobs.requests import ExpireRequest, PromoteRequest
@@ -53,13 +54,17 @@ class PromoteJobs(DBOSConfiguredInstance):
 
     @DBOS.workflow(name="expire-requests")
     async def expire(self, request: ExpireRequest) -> dict[str, int]:
-        """End the requests on which nobody decided in time; how many."""
+        """End the requests on which nobody decided in time, and approvals until a moment; how many."""
         return await self.end_requests(request["actor"])
 
     @DBOS.step()
     async def end_requests(self, _actor: str) -> dict[str, int]:
         """End them; doing it twice does no harm."""
-        return {"requests": await expire_requests(self._database, clock.now())}
+        now = clock.now()
+        return {
+            "requests": await expire_requests(self._database, now),
+            "files": await lapse_due(self._database, now),
+        }
 
     async def _bring(self, source: ChannelName, items: list[Item]) -> None:
         progress = JobProgress(self._database, DBOS.workflow_id or "")
@@ -78,8 +83,8 @@ class PromoteJobs(DBOSConfiguredInstance):
 
 
 async def look_after_requests(database: Database, jobs: JobService) -> None:
-    """Ask for the jobs of requests: of those that were approved before a crash, and of those whose time is over."""
+    """Ask for the jobs of what was approved before a crash, and of requests and approvals whose time is over."""
     for number in await find_unstarted(database):
         await jobs.promote("headgate", number)
-    if await has_expired(database, clock.now()):
+    if await has_expired(database, clock.now()) or await has_lapsed(database, clock.now()):
         await jobs.expire_requests()

@@ -30,7 +30,7 @@ async def list_artifacts(
     subdir: SubdirQuery = None,
     package: Annotated[str | None, Query(description="Of this package only.", examples=["numpy"])] = None,
     status: Annotated[
-        Literal["active", "yanked", "deleted"] | None, Query(description="Left out: all but deleted ones.")
+        Literal["active", "yanked", "lapsed", "deleted"] | None, Query(description="Left out: all but deleted ones.")
     ] = None,
 ) -> Listing[ArtifactAnswer]:
     """The files that a channel holds, by subdir and name. A mirror holds what clients have asked for."""

@@ -170,6 +170,7 @@ class ExplanationAnswer(BaseModel):
     valid_until: datetime | None = Field(description="When time alone may change a verdict on this package.")
     signature: ProofAnswer = Field(description="Of its record (conda content trust).")
     attestation: ProofAnswer = Field(description="Of its bytes (CEP 27).")
+    ends_at: datetime | None = Field(default=None, description="Until when it is approved; null: without an end.")
 
 
 class SimulationBody(BaseModel):

@@ -95,6 +95,7 @@ class ItemAnswer(BaseModel):
     license: str | None
     indexed_timestamp: int | None = Field(description="When it was first seen, in milliseconds since 1970.")
     state: ItemState
+    ends_at: datetime | None = Field(description="Until when the target has it, where its state is `ending`.")
     is_asked: bool = Field(description="Asked for; else it is needed by what was.")
     outcome: str = Field(description="What the target's policy says: allow, warn, hold or block.")
     reasons: list[ReasonAnswer] = []
@@ -138,6 +139,7 @@ class PromotionAnswer(BaseModel):
     undone_by: str | None
     request: int | None = Field(description="The request that it carries out.")
     approvers: list[str]
+    ends_at: datetime | None = Field(description="Until when its files stay; null: for good.")
     job: str | None = Field(default=None, description="The job that carries it out; told when it is asked for.")
     items: list[ItemAnswer] = []
 
@@ -175,6 +177,7 @@ def shown_promotion(promotion: Promotion, job: str | None = None) -> PromotionAn
         undone_by=promotion.undone_by,
         request=promotion.request,
         approvers=list(promotion.approvers),
+        ends_at=promotion.ends_at,
         job=job,
         items=[shown_item(item) for item in promotion.items],
     )
@@ -194,6 +197,7 @@ def shown_item(item: Item) -> ItemAnswer:
         license=_text(record.get("license")),
         indexed_timestamp=record.get("indexed_timestamp"),
         state=item.state,
+        ends_at=item.ends_at,
         is_asked=item.is_asked,
         outcome=opinion.verdict.outcome,
         reasons=[ReasonAnswer(**one.as_json()) for one in opinion.verdict.reasons],

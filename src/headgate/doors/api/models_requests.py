@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from headgate.approvals.answers import AnswerState, answers_of
-from headgate.approvals.request_rows import Request
+from headgate.approvals.request_rows import Request, Vote
 from headgate.approvals.requests import Look
 from headgate.approvals.rules import RequestRules
 from headgate.approvals.states import RequestState
@@ -71,6 +71,14 @@ class ApproveBody(BaseModel):
 
     digest: _Digest = Field(description="Of the preview that was seen; refused when the facts are others now.")
     comment: _Comment = ""
+    left_out: list[_Want] = Field(
+        default=[], max_length=20_000,
+        description="Wants that do not pass with the others, as they were asked for or by package; a request of their own.",
+    )  # fmt: skip
+    left_out_why: _Comment = Field(default="", description="Why they are left out; needed with them.")
+    ends_at: AwareDatetime | None = Field(
+        default=None, description="Until when it is approved; the files leave the channel then. Null: for good."
+    )
 
 
 class CommentBody(BaseModel):
@@ -143,6 +151,9 @@ class VoteAnswer(BaseModel):
     at: datetime
     digest: str
     comment: str
+    left_out: list[str] = Field(description="Wants that it does not approve.")
+    left_out_why: str
+    ends_at: datetime | None = Field(description="Until when; null: for good.")
 
 
 class RemarkAnswer(BaseModel):
@@ -172,6 +183,11 @@ class RequestAnswer(BaseModel):
     changed_at: datetime
     expires_at: datetime | None
     promotion: int | None
+    left_out: list[str] = Field(description="Wants that its approval left out.")
+    left_out_why: str
+    rest: int | None = Field(description="The request that they went on as.")
+    part_of: int | None = Field(description="The request that it was left out of.")
+    ends_at: datetime | None = Field(description="Until when it was approved; null: for good.")
     requesters: list[AskerAnswer]
     approvals: list[VoteAnswer]
     remarks: list[RemarkAnswer] = Field(default=[], description="Told of one request alone.")
@@ -197,13 +213,23 @@ def shown_request(request: Request, job: str | None = None) -> RequestAnswer:
         changed_at=request.changed_at,
         expires_at=request.expires_at,
         promotion=request.promotion,
+        left_out=list(request.left_out),
+        left_out_why=request.left_out_why,
+        rest=request.rest,
+        part_of=request.part_of,
+        ends_at=request.ends_at,
         requesters=[AskerAnswer(name=one.name, at=one.at, why=one.why) for one in request.askers],
-        approvals=[
-            VoteAnswer(name=one.name, at=one.at, digest=one.digest, comment=one.comment) for one in request.votes
-        ],
+        approvals=[_vote(one) for one in request.votes],
         remarks=[RemarkAnswer(at=one.at, author=one.author, kind=one.kind, text=one.text) for one in request.remarks],
         job=job,
     )
+
+
+def _vote(vote: Vote) -> VoteAnswer:
+    return VoteAnswer(
+        name=vote.name, at=vote.at, digest=vote.digest, comment=vote.comment, left_out=list(vote.limits.left_out),
+        left_out_why=vote.limits.left_out_why, ends_at=vote.limits.ends_at,
+    )  # fmt: skip
 
 
 def shown_look(look: Look, notes: list[str]) -> RequestPreview:

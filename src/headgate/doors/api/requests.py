@@ -3,8 +3,10 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from pydantic import StringConstraints
 
 from headgate.access.permissions import Permission
+from headgate.approvals.request_rows import Limits
 from headgate.approvals.rules import parse_rules
 from headgate.approvals.states import RequestState
 from headgate.doors.api.callers import Managing, Reading, Services, SignedIn, visit
@@ -69,11 +71,19 @@ async def show_request(caller: SignedIn, services: Services, number: RequestPath
 
 
 @router.get("/requests/{id}/preview")
-async def look_at_request(caller: SignedIn, services: Services, number: RequestPath) -> RequestPreview:
+async def look_at_request(
+    caller: SignedIn,
+    services: Services,
+    number: RequestPath,
+    left_out: Annotated[
+        list[Annotated[str, StringConstraints(max_length=500)]] | None,
+        Query(max_length=1000, description="Wants to leave out, as they were asked for or by package."),
+    ] = None,
+) -> RequestPreview:
     """What would pass as things are now; its digest is what an approval names."""
     desk = Desk(services, caller)
     found = await desk.get(number)
-    return shown_look(await desk.look(found), list(found.notes))
+    return shown_look(await desk.look(found, left_out or ()), list(found.notes))
 
 
 @router.post("/requests/{id}/submit")
@@ -94,8 +104,9 @@ async def submit_request(body: SubmitBody, caller: SignedIn, services: Services,
 async def approve_request(
     body: ApproveBody, caller: SignedIn, services: Services, number: RequestPath
 ) -> RequestAnswer:
-    """Approve what was seen; with the last approval needed a job carries it out."""
-    return shown_request(*await Desk(services, caller).approve(number, body.digest, body.comment))
+    """Approve what was seen, or a part of it; with the last approval needed a job carries it out."""
+    limits = Limits(body.left_out, body.left_out_why, body.ends_at)
+    return shown_request(*await Desk(services, caller).approve(number, body.digest, body.comment, limits))
 
 
 @router.post("/requests/{id}/reject")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.responses import Response
@@ -10,12 +11,13 @@ from starlette.routing import Route
 from headgate.advisories.findings import HARMLESS, Finding
 from headgate.approvals.answers import answers_of, changes_of
 from headgate.approvals.plans import Item, ItemState
-from headgate.approvals.request_rows import Request
+from headgate.approvals.request_rows import Limits, Request, Vote
 from headgate.approvals.requests import Look
 from headgate.approvals.states import RequestState
 from headgate.doors.desk import Desk
 from headgate.doors.web.viewing import Viewer, change, signed_in
-from headgate.kernel.errors import HeadgateError, NotFound
+from headgate.kernel import clock
+from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.policy.verdicts import Outcome
 
 _MOST_LISTED = 200
@@ -111,7 +113,7 @@ async def show_beside(viewer: Viewer) -> Response:
     """One request beside the list, for whoever walks it by keys."""
     chosen = await Desk(viewer.services, viewer.principal).get(_number(viewer))
     is_mine = viewer.principal.name in chosen.standing.requesters
-    return viewer.part("request.html", chosen=chosen, is_mine=is_mine, wanted="")
+    return viewer.part("request.html", chosen=chosen, is_mine=is_mine, wanted="", now=clock.now())
 
 
 @signed_in
@@ -119,11 +121,19 @@ async def show_evidence(viewer: Viewer) -> Response:
     """What would pass and what is known of it: a solve may take its seconds, so the page asks for it afterwards."""
     desk = Desk(viewer.services, viewer.principal)
     found = await desk.get(_number(viewer))
+    may_part = desk.may_decide(found) and found.state is RequestState.REQUESTED and len(found.wanted.texts) > 1
+    parts: dict[str, Any] = {"request": found, "may_part": may_part, "voted": _voted_part(found)}
+    left_out = viewer.request.query_params.getlist("without")
     try:
-        look = await desk.look(found)
+        look = await desk.look(found, left_out)
     except HeadgateError as error:
-        return viewer.part("request_evidence.html", request=found, failure=error.message)
-    return viewer.part("request_evidence.html", request=found, failure=None, **evidence_of(look))
+        return viewer.part("request_evidence.html", failure=error.message, **parts)
+    return viewer.part("request_evidence.html", failure=None, **(evidence_of(look) | parts))
+
+
+def _voted_part(request: Request) -> Vote | None:
+    """The newest approval that leaves something out: others who approve should know of it."""
+    return next((one for one in reversed(request.votes) if one.limits.left_out), None)
 
 
 def evidence_of(look: Look) -> dict[str, Any]:
@@ -134,14 +144,16 @@ def evidence_of(look: Look) -> dict[str, Any]:
     )
     return {
         "look": look,
+        "may_part": False,
         "answers": answers_of(plan),
         "rows": rows[:_MOST_ROWS],
+        "tomorrow": (clock.now() + timedelta(days=1)).date().isoformat(),
         "more": max(len(rows) - _MOST_ROWS, 0),
         "new_bytes": sum(item.size_bytes for item in plan.new),
         "present": sum(item.state is ItemState.PRESENT for item in plan.items),
         "denied": len(plan.hindrances),
         "affected": sum(bool(one.findings) for one in rows),
-        "is_ready": bool(plan.new) and not (plan.hindrances or plan.problems or plan.failures),
+        "is_ready": not plan.is_empty and not (plan.hindrances or plan.problems or plan.failures),
     }
 
 
@@ -150,6 +162,8 @@ def _row(item: Item, look: Look) -> Row:
     known = look.known.get(str(item.record.get("name")), ())
     broken = {ItemState.CONFLICT: "other bytes have this name", ItemState.UNVERIFIABLE: "its record has no sha256"}
     reasons = [one.sentence for one in verdict.reasons if one.outcome is not Outcome.ALLOW]
+    if item.ends_at is not None:
+        reasons.append(f"It is there until {item.ends_at:%Y-%m-%d %H:%M} UTC; approved again, it stays.")
     return Row(
         item=item,
         look="blocked" if item.state in broken else _LOOKS[verdict.outcome],
@@ -168,8 +182,11 @@ async def approve(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Approve what was seen; on to the next that waits."""
     number = _number(viewer)
     desk = Desk(viewer.services, viewer.principal)
-    request, _ = await desk.approve(number, form.get("digest", ""), form.get("comment", ""))
+    limits = Limits(form.get("without", "").splitlines(), form.get("why-without", ""), _day(form.get("until", "")))
+    request, _ = await desk.approve(number, form.get("digest", ""), form.get("comment", ""), limits)
     said = f"Request {number} is {request.state}."
+    if request.rest is not None:
+        said += f" What was left out is request {request.rest}."
     if request.state is RequestState.REQUESTED:
         said = f"Request {number} has your approval, and waits for others."
     return viewer.go(await _next(viewer, number), said)
@@ -256,6 +273,7 @@ def _page(viewer: Viewer, found: Sequence[Request], chosen: Request | None) -> R
         requests=found,
         chosen=chosen,
         desk=desk,
+        now=clock.now(),
         clean={one.id for one in found if desk.may_decide(one) and is_clean(one)},
         is_mine=chosen is not None and viewer.principal.name in chosen.standing.requesters,
     )
@@ -279,6 +297,14 @@ async def _next(viewer: Viewer, number: int) -> str:
         if one.id != number and desk.may_decide(one) and viewer.principal.name not in one.standing.votes
     ]  # fmt: skip
     return f"/requests/{min(waiting)}" if waiting else "/requests"
+
+
+def _day(text: str) -> datetime | None:
+    """The beginning of a day, in UTC; None for no word. Raises Invalid `request-invalid`."""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError as error:
+        raise Invalid("request-invalid", f"{text[:40]!r} is no date such as 2027-01-31.") from error
 
 
 def _number(viewer: Viewer) -> int:
