@@ -150,6 +150,8 @@ def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
     tabs = [("Overview", path), ("Revisions", f"{path}/revisions")]
     if channel.kind is ChannelKind.MIRROR:
         tabs.append(("Mirrors", f"{path}/mirrors"))
+    if channel.kind is ChannelKind.HOSTED:
+        tabs.append(("Requests", f"{path}/request-rules"))
     return {"channel": channel, "tabs": tabs, "may_manage": viewer.may(Permission.CHANNEL_MANAGE, channel)}
 
 
