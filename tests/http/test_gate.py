@@ -94,6 +94,24 @@ async def test_index_shows_only_what_passes(services: Services, client: httpx.As
         assert await listed(client, channel) == {GOOD[0], BAD[0]}
 
 
+async def test_a_refusal_has_links_to_why_and_to_a_request(services: Services, client: httpx.AsyncClient) -> None:
+    await enforce(services)
+    refused = (await client.get(f"/conda/open/noarch/{BAD[0]}")).json()
+    base = "http://headgate.test"
+    assert refused["why"] == f"{base}/api/v1/channels/open/why?file=noarch/{BAD[0]}"
+    assert refused["request"] == f"{base}/requests/new?want=noarch/{BAD[0]}&target=open"
+    assert refused["message"].endswith(f"Ask for it: {refused['request']}")
+    assert refused["request"] not in refused["detail"]
+    shown = (await client.get(f"/conda/all/noarch/{BAD[0]}")).json()
+    assert shown["request"].endswith("&source=all")
+    missing = (await client.get("/conda/open/noarch/absent-1.0-0.conda")).json()
+    assert ("why" in missing, missing["request"]) == (
+        False, f"{base}/requests/new?want=noarch/absent-1.0-0.conda&target=open",
+    )  # fmt: skip
+    nothing = (await client.get("/conda/nowhere/noarch/absent-1.0-0.conda")).json()
+    assert not {"why", "request"} & nothing.keys()
+
+
 @pytest.mark.parametrize("alias", ["conda/open", "get/open", "api/repo/open", "conda/open/label/main"])
 async def test_every_alias_refuses_the_bytes(services: Services, client: httpx.AsyncClient, alias: str) -> None:
     await enforce(services)

@@ -64,19 +64,27 @@ class Linked:
 
 
 def parse_link(link: str) -> Linked:
-    """Read `…/api/v1/channels/NAME/why?file=SUBDIR/FILE` or `…/conda/NAME/SUBDIR/FILE`. Raises Invalid `link-invalid`."""
+    """Read what a refused download says. Raises Invalid `link-invalid`.
+
+    …/api/v1/channels/NAME/why?file=SUBDIR/FILE
+    …/requests/new?want=SUBDIR/FILE&target=NAME     or source=NAME
+    …/conda/NAME/SUBDIR/FILE
+    """
     parts = urlsplit(link.strip())
-    path = unquote(parts.path)
+    path, query = unquote(parts.path), {key: values[0] for key, values in parse_qs(parts.query).items()}
     why, file = _WHY.fullmatch(path), _FILE.fullmatch(path)
-    place = (
-        parse_qs(parts.query).get("file", [""])[0] if why else f"{file['subdir']}/{file['filename']}" if file else ""
-    )
-    found = why or file
-    if found is None or "/" not in place:
+    if why:
+        channel, place = why["channel"], query.get("file", "")
+    elif file:
+        channel, place = file["channel"], f"{file['subdir']}/{file['filename']}"
+    else:
+        is_form = path.endswith("/requests/new")
+        channel, place = query.get("target") or query.get("source", ""), query.get("want", "") if is_form else ""
+    if "/" not in place:
         raise Invalid("link-invalid", "That is no link of a refused download: it names no file of a channel.")
     subdir, _, filename = place.rpartition("/")
     want = f"{Subdir.parse(subdir)}/{ArtifactName.parse(filename)}"
-    return Linked(ChannelName.parse(found["channel"]), want)
+    return Linked(ChannelName.parse(channel), want)
 
 
 def place_of(

@@ -45,16 +45,18 @@ def status_of(error: HeadgateError) -> int:
 
 
 def problem(error: HeadgateError) -> dict[str, object]:
-    """The problem document. `message` repeats `detail` for conda, which shows that key to its user."""
+    """The problem document. `message` repeats `detail` for conda, which shows that key to its user; links come with it."""
     status = status_of(error)
+    asking = f" Ask for it: {error.links['request']}" if "request" in error.links else ""
     return {
         "type": f"urn:headgate:error:{error.code}",
         "title": error.code.replace("-", " ").capitalize(),
         "status": status,
         "detail": error.message,
-        "message": error.message,
+        "message": error.message + asking,
         "code": error.code,
         "reasons": list(error.reasons),
+        **error.links,
     }
 
 

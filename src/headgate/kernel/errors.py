@@ -8,14 +8,14 @@ HeadgateError
 └── Unavailable   an upstream, the disk or a database cannot answer now
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class HeadgateError(Exception):
     """A refusal or failure with a stable code, a sentence for people, and reasons.
 
     `code` is a kebab-case word that never changes (`artifact-name-invalid`); `message` says what was wrong, where, and
-    what to do; `reasons` hold one sentence each.
+    what to do; `reasons` hold one sentence each. `links`: where a door says more, by what is there (`why`, `request`).
     """
 
     def __init__(self, code: str, message: str, reasons: Sequence[str] = ()) -> None:
@@ -23,6 +23,7 @@ class HeadgateError(Exception):
         self.code = code
         self.message = message
         self.reasons = tuple(reasons)
+        self.links: Mapping[str, str] = {}
 
 
 class NotFound(HeadgateError):

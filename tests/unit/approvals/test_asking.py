@@ -18,6 +18,8 @@ SOURCES = {"inside": ("outside",)}
         "/api/v1/channels/team/dev/why?file=linux-64%2Flib-1.0-0.conda",
         "https://conda.example/conda/team/dev/linux-64/lib-1.0-0.conda",
         "https://conda.example/conda/t/hg-some-token/team/dev/linux-64/lib-1.0-0.conda",
+        "https://conda.example/requests/new?want=linux-64/lib-1.0-0.conda&target=team/dev",
+        "https://conda.example/requests/new?want=linux-64%2Flib-1.0-0.conda&source=team%2Fdev",
     ],
 )
 def test_a_link_of_a_refused_download_names_its_file(link: str) -> None:
@@ -28,7 +30,8 @@ def test_a_link_of_a_refused_download_names_its_file(link: str) -> None:
 @pytest.mark.parametrize(
     "link",
     ["", "https://conda.example/", "https://x.example/conda/team", "/api/v1/channels/a/why?file=lib-1.0-0.conda",
-     "/api/v1/channels/a/why?file=../../passwd", "/conda/a/linux-64/repodata.json"],
+     "/api/v1/channels/a/why?file=../../passwd", "/conda/a/linux-64/repodata.json", "/requests/new?want=lib&target=a",
+     "/requests/new?want=linux-64/lib-1.0-0.conda"],
 )  # fmt: skip
 def test_what_is_no_such_link_is_refused(link: str) -> None:
     with pytest.raises(Invalid):

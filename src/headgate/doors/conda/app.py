@@ -26,6 +26,7 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.delivery.sidecars import Sidecars
 from headgate.doors.conda.artifacts import ArtifactDoor
+from headgate.doors.conda.links import links_of
 from headgate.doors.conda.listing import render_listing
 from headgate.doors.conda.paths import SHARD_INDEX, CondaPath, parse_path
 from headgate.doors.conda.visits import Visit
@@ -91,7 +92,12 @@ class CondaDoor:
         if path.artifact is not None and path.sidecar is not None:
             await self._send_sidecar(scope, send, channel, subdir, path)
         elif path.artifact is not None:
-            await self.artifacts.send(scope, send, channel, subdir, visit)
+            try:
+                await self.artifacts.send(scope, send, channel, subdir, visit)
+            except (NotFound, Refused) as error:
+                base = public_url(scope, self.public_url)
+                error.links = links_of(base, channel, f"{subdir}/{path.artifact.filename}", error)
+                raise
         elif path.shard is not None:
             await self._send_shard(scope, send, channel, subdir, path.shard)
         else:
