@@ -46,6 +46,7 @@ from headgate.doors.api import (
     tokens,
     uploads,
     users,
+    views,
     why,
 )
 from headgate.doors.api.errors import install_errors
@@ -130,6 +131,7 @@ def build_api(services: ApiServices) -> FastAPI:
         streams,
         reports,
         users,
+        views,
         groups,
         roles,
         grants,
