@@ -51,6 +51,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /channels/team/freeze", 200, {"comment": "the release"}),
     ("POST /channels/team/unfreeze", 409, {}),
     ("GET /channels/team/waiting", 200, None),
+    ("GET /channels/team/retention", 200, None),
+    ("GET /retention", 200, None),
     ("POST /channels/team/rollback/preview", 200, {"revisions": {"noarch": 1}}),
     ("POST /channels/team/rollback", 200, {"revisions": {"noarch": 1}, "comment": "as it was"}),
     ("GET /channels/outer/world/mirrors", 200, None),

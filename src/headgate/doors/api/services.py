@@ -25,6 +25,7 @@ from headgate.channels.exposure import Exposure
 from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policing import PolicyService
+from headgate.channels.retention import Retention
 from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
@@ -99,6 +100,10 @@ class ApiCore(Protocol):
     @property
     def trust(self) -> TrustService:
         """Writes trusted keys."""
+
+    @property
+    def retention(self) -> Retention:
+        """Looks ahead to the next clean-up."""
 
     @property
     def life(self) -> Life:

@@ -22,6 +22,7 @@ from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.retention import Retention
 from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
@@ -75,6 +76,10 @@ class WebCore(Protocol):
     @property
     def authorities(self) -> AuthorityService:
         """CA bundles."""
+
+    @property
+    def retention(self) -> Retention:
+        """Looks ahead to the next clean-up."""
 
     @property
     def life(self) -> Life:
