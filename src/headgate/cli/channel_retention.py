@@ -22,8 +22,8 @@ def foresee_retention(
         found = server.get("retention" if name is None else channel_path(name, "retention"))
         hours, days = found["blob_age_hours"], found["shard_age_days"]
         lines = [
-            f"{found['files']} files, {found['file_bytes']} bytes, that nobody has listed for {hours:g} hours.",
-            f"{found['shards']} shards, {found['shard_bytes']} bytes, that nobody has needed for {days:g} days.",
+            f"{found['files']} files, {found['file_bytes']} bytes, that no channel lists, and that came more than {hours:g} hours ago.",
+            f"{found['shards']} shards, {found['shard_bytes']} bytes, that no index of the last {days:g} days names.",
             f"{found['entries']} entries of history that were superseded more than {days:g} days ago.",
         ]
         lines += [f"  {one['subdir']}/{one['filename']}  {one['size_bytes']} bytes" for one in found["listed"]]
