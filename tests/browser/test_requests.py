@@ -169,7 +169,7 @@ def test_deciding_fits_a_phone_in_light_and_dark(visit: Opens, feeds: LiveServer
     number = ask(feeds, "thing4" if scheme == "light" else "thing5", "lib=1", "absent")
     for name, options in (("phone", PHONE), ("desk", {"viewport": {"width": 1280, "height": 900}})):
         window = visit(color_scheme=scheme, **options)
-        for path in ("/requests", f"/requests/{number}", "/requests/new?want=app&target=inside"):
+        for path in ("/requests", f"/requests/{number}", "/requests/waiting", "/requests/new?want=app&target=inside"):
             page = window.go(path)
             page.wait_for_load_state("networkidle")
             window.assert_accessible()

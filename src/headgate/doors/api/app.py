@@ -46,6 +46,7 @@ from headgate.doors.api import (
     tokens,
     uploads,
     users,
+    waiting,
     why,
 )
 from headgate.doors.api.errors import install_errors
@@ -107,6 +108,7 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (
         requests,
+        waiting,
         why,
         bundles,
         uploads,
