@@ -16,6 +16,8 @@ PARTS = [
     "explain",
     "tokens",
     "providers",
+    "network",
+    "signing",
     "jobs",
     "storage",
     "health",

@@ -95,6 +95,25 @@ def test_downloads_are_plotted_and_found(visit: Opens) -> None:
     page.get_by_text("No request fits").wait_for()
 
 
+@pytest.mark.usefixtures("filled")
+def test_reports_are_drawn_in_both_colours_with_their_tables(visit: Opens) -> None:
+    window = visit(**PHONE)
+    page = window.go("/reports")
+    drawn = page.get_by_role("img", name="of whole files over 90 days").locator("svg")
+    drawn.wait_for()
+    light = drawn.inner_html()
+    page.locator("summary", has_text="Show as table").first.click()
+    page.get_by_role("rowheader").last.wait_for()
+    window.assert_fits()
+    window.picture("reports-phone-light")
+    page.get_by_label("Switch between").click()
+    eventually(lambda: drawn.inner_html() != light)
+    page.get_by_label("Period").select_option("365")
+    page.get_by_role("img", name="over a year, by month").locator("svg").wait_for()
+    window.assert_good()
+    window.picture("reports-phone-dark")
+
+
 def test_an_advisory_is_found_judged_and_that_is_taken_back(visit: Opens, filled: LiveServer) -> None:
     window = visit()
     page = window.page

@@ -16,6 +16,7 @@ from tests.certificates import Authority
 from tests.live import LiveServer
 from tests.packages import package
 from tests.proxies import Mitmproxy, Squid
+from tests.s3 import ACCESS_KEY, REGION, SECRET_KEY, S3Server
 from tests.upstreams import FolderServer, write_channel
 
 pytestmark = [pytest.mark.client, pytest.mark.slow]
@@ -141,6 +142,36 @@ def test_tls_through_a_proxy_with_users(server: LiveServer, folder: Path, squid:
         server.json("mirror", "sync", "tunnel", "--wait")
         assert_fetched(server, "tunnel", folder / "first")
     assert [who for who, status, url in squid.fetched() if url in upstream.url and "TCP_TUNNEL/200" in status]
+
+
+def test_buckets_are_read_through_a_proxy_with_users(
+    server: LiveServer, folder: Path, squid: Squid, tmp_path: Path
+) -> None:
+    authority = Authority("S3 CA")
+    certificate, key = authority.issue("127.0.0.1")
+    (tmp_path / "s3.pem").write_text(certificate + key)
+    (tmp_path / "s3-ca.pem").write_text(authority.pem)
+    server.json("ca", "add", "s3", tmp_path / "s3-ca.pem")
+    keys = ("--s3-access-key", ACCESS_KEY, "--s3-secret-key", SECRET_KEY)
+    proxy = squid.url("ada", PASSWORDS["ada"])
+    with S3Server() as plain, S3Server(certificate=tmp_path / "s3.pem") as secured:
+        for name, s3, options in (("plain", plain, ()), ("secured", secured, ("--ca", "s3"))):
+            s3.fill(name, folder / "first", "team/")
+            place = ("--s3-endpoint", s3.url, "--s3-region", REGION, "--proxy", proxy)
+            add(server, f"s3-{name}", f"s3://{name}/team", *place, *keys, *options)
+            assert server.json("mirror", "sync", f"s3-{name}", "--wait")["state"] == "done"
+            assert_fetched(server, f"s3-{name}", folder / "first")
+        server.json("mirror", "set", "s3-secured", "main", "--ca", "")
+        assert "issued by" in server.run("mirror", "sync", "s3-secured", "--wait").stderr, "no other mirror's CA counts"
+    seen = [(status, url) for who, status, url in squid.fetched() if who == "ada"]
+    asked = {
+        url.removeprefix(plain.url).partition("?")[0] for status, url in seen if "/200" in status and plain.url in url
+    }
+    assert asked >= {f"/plain/team/noarch/{file}" for file in ("repodata.json.zst", "first-1.0-0.conda")}
+    assert any("TCP_TUNNEL/200" in status and url in secured.url for status, url in seen)
+    # What squid did not bring has not come.
+    came = [line.split()[1] for line in plain.lines if line.endswith(" 200")]
+    assert set(came) <= asked
 
 
 def test_proxy_that_ends_tls_is_trusted_by_the_mirror_that_was_told_to(

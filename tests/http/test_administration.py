@@ -20,6 +20,8 @@ PARTS = [
     "explain",
     "tokens",
     "providers",
+    "network",
+    "signing",
     "jobs",
     "storage",
     "health",
@@ -28,7 +30,8 @@ PARTS = [
 POSTS = [
     "users", "users/ada/change", "users/ada/delete", "users/ada/sessions/end", "groups", "groups/add", "groups/remove",
     "groups/delete", "roles", "roles/delete", "grants", "grants/remove", "tokens/revoke", "providers", "providers/test",
-    "providers/remove", "directories/test", "directories/sync", "jobs/none/change", "storage/collect",
+    "providers/remove", "directories/test", "directories/sync", "network/ca", "network/ca/remove", "signing",
+    "signing/rotate", "signing/root", "jobs/none/change", "storage/collect",
 ]  # fmt: skip
 
 

@@ -173,3 +173,20 @@ async def test_api_is_described_by_this_server_itself(ada: Browser) -> None:
     narrowed = (await ada.get("/docs?q=delete+sessions")).text
     assert 0 < narrowed.count('class="operation"') < shown.text.count('class="operation"')
     assert "/api/v1/search" not in narrowed
+
+
+async def test_policies_take_as_many_queries_as_one_policy(ada: Browser, services: Services) -> None:
+    counts = []
+    for number in range(3):
+        document = {"name": f"care{number}", "rule": [{"kind": "license", "exclude": ["agpl"], "action": "block"}]}
+        await services.core.policies.apply("test", document)
+        await services.core.policies.apply("test", {**document, "description": "again"})
+        await services.snapshots.reload()
+        with counted(services.core.database) as statements:
+            shown = (await ada.get("/policies")).text
+        assert f"care{number}" in shown
+        counts.append(len(statements))
+    assert counts[-1] <= counts[0] + 1, counts
+    with counted(services.core.database) as statements:
+        assert "version 2" in (await ada.get("/policies/care1")).text
+    assert len(statements) <= counts[0] + 6

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import json
 import zipfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ import httpx
 import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.advisories.curating import new_claim
+from headgate.advisories.findings import AdvisoryStatus
 from headgate.asgi import Application
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
@@ -19,10 +23,14 @@ from headgate.conda.names import ChannelName
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.reports.evidence import verify_pack
+from tests.browser.watching import assert_valid
+from tests.http.browsing import browsing
 from tests.packages import package
+from tests.unit.advisories.making import osv
 
 ACTOR = "tests"
 PASSWORD = "a long enough password"
+_CRITICAL = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]
 OLD, NEW, OTHER = package("demo", "1.0"), package("demo", "2.0"), package("other", "1.0")
 
 
@@ -122,6 +130,62 @@ async def test_what_channels_hold_is_reported(client: httpx.AsyncClient) -> None
         OLD[0]: True, NEW[0]: True, OTHER[0]: False,
     }  # fmt: skip
     assert await items(client, "reports/stale", channel="open", days=30) == []
+
+
+async def test_advisories_are_open_until_they_are_judged_harmless(
+    client: httpx.AsyncClient, services: Services, tmp_path: Path
+) -> None:
+    feed = tmp_path / "feed"
+    for document in ({"demo": ["demo"]}, [osv("CVE-1", severity=_CRITICAL), osv("CVE-2", severity=_CRITICAL)]):
+        feed.write_text(json.dumps(document))
+        await services.advisories.feeds.take(ACTOR, "pypi", feed)
+    await services.snapshots.reload()
+    (row,) = await items(client, "reports/advisories")
+    assert [row[key] for key in ("channel", "severity", "open", "closed", "open_files")] == [
+        "open",
+        "critical",
+        2,
+        0,
+        2,
+    ]
+    await services.advisories.curations.curate(ACTOR, [new_claim("CVE-1", AdvisoryStatus.CLEARED)])
+    await services.snapshots.reload()
+    (row,) = await items(client, "reports/advisories", channel="open")
+    assert [row[key] for key in ("open", "closed", "open_files", "closed_files")] == [1, 1, 1, 1]
+    assert await items(client, "reports/advisories", channel="empty") == []
+
+
+async def test_syncs_are_listed_with_their_lengths(client: httpx.AsyncClient, services: Services) -> None:
+    stopped = await services.jobs.sync("ada", "outer")
+    await services.jobs.stop("ada", stopped)
+    await services.jobs.sync("ada", "inner", mirror="main")
+    rows = await items(client, "reports/syncs")
+    assert {(one["channel"], one["mirror"], one["state"], one["seconds"]) for one in rows} == {
+        ("outer", None, "stopped", None), ("inner", "main", "queued", None),
+    }  # fmt: skip
+    assert [one["job"] for one in await items(client, "reports/syncs", channel="outer")] == [stopped]
+    tomorrow = clock.now() + timedelta(days=1)
+    assert await items(client, "reports/syncs", since=tomorrow.isoformat()) == []
+
+
+async def test_the_page_draws_what_the_reports_say_to_those_who_may_read_them(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    await services.core.access.grants.add_grant(ACTOR, PrincipalKind.USER, "ada", "auditor", Scope("open"))
+    await services.snapshots.reload()
+    async with browsing(services) as ada, browsing(services) as bob:
+        await ada.sign_in("ada", PASSWORD)
+        await bob.sign_in("bob", PASSWORD)
+        shown = await ada.get("/reports?days=30")
+        assert shown.status_code == 200
+        assert_valid(shown.text)
+        assert "4 downloads of whole files over 30 days" in shown.text
+        assert "empty" not in shown.text, "a channel whose audit ada may not read"
+        address = unescape(shown.text.partition('href="/api/v1/reports/downloads?')[2].partition('"')[0])
+        rows = csv.DictReader(io.StringIO((await ada.get(f"/api/v1/reports/downloads?{address}")).text))
+        assert [(row["channel"], row["downloads"]) for row in rows] == [("open", "4")]
+        assert (await ada.get("/reports?channel=empty")).status_code == 403
+        assert (await bob.get("/reports")).status_code == 403
 
 
 async def test_approvals_are_those_of_people_who_let_something_pass(client: httpx.AsyncClient) -> None:

@@ -69,6 +69,7 @@ class AccessLog:
         self._waiting: dict[Hashable, _Waiting] = {}
         self._late: list[Row] = []
         self._lost = 0
+        self._turn = asyncio.Lock()
         self._is_noted = asyncio.Event()
         self._is_closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -107,6 +108,10 @@ class AccessLog:
 
     async def flush(self) -> bool:
         """Write what waits; False when that failed, and it waits on."""
+        async with self._turn:  # what another flush is still writing must not be written twice
+            return await self._write()
+
+    async def _write(self) -> bool:
         if self._lost:
             self._dropped(self._lost)
             self._lost = 0

@@ -66,6 +66,8 @@ class AccessStore:
             if not self.database.is_sqlite:
                 await connection.execute(CreateSchema(SCHEMA, if_not_exists=True))
             await connection.run_sync(metadata.create_all)
+            for index in access_day.indexes:
+                await connection.run_sync(index.create, checkfirst=True)
 
     async def close(self) -> None:
         """Close its connections."""

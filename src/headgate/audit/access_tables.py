@@ -42,6 +42,7 @@ access_day = Table(
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
     Index(None, "channel", "package", "day"),
+    Index(None, "day", "channel", "downloads"),
     Index(None, "sha256"),
     Index(None, "package"),
 )

@@ -23,7 +23,7 @@ from headgate.db import tables, tables_gate
 from headgate.db.engine import chunks
 from headgate.kernel.errors import Invalid
 from headgate.policy.facts import Facts, Origin
-from headgate.policy.gate import Gate
+from headgate.policy.gate import Gate, Judging
 from headgate.policy.glance import Glance
 from headgate.policy.memo import Memo
 from headgate.policy.proofs import Proofs
@@ -202,11 +202,14 @@ def _key(setting: Setting, name: str, chain: Chain, told: Told) -> tuple[Any, ..
 def _judged(
     setting: Setting, chains: Mapping[str, Chain], bodies: Mapping[bytes, bytes], told: Told
 ) -> dict[str, Passed]:
-    return {name: _pass_one(setting, name, chain, bodies, told) for name, chain in chains.items()}
+    judging = Judging(setting.gate, setting.now)
+    return {name: _pass_one(setting, judging, name, chain, bodies, told) for name, chain in chains.items()}
 
 
-def _pass_one(setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told) -> Passed:
-    quick = rule_quickly(setting, [setting.gate], name, chain, bodies, told)
+def _pass_one(
+    setting: Setting, judging: Judging, name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
+) -> Passed:
+    quick = rule_quickly(setting, [judging], name, chain, bodies, told)
     if quick is not None:
         return _quickly_passed(chain[0][1], quick[0], quick[1][0])
     shard, facts = compose(setting, name, chain, bodies, told)
@@ -224,7 +227,7 @@ def _pass_one(setting: Setting, name: str, chain: Chain, bodies: Mapping[bytes, 
 
 
 def rule_quickly(
-    setting: Setting, gates: Sequence[Gate], name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
+    setting: Setting, judgings: Sequence[Judging], name: str, chain: Chain, bodies: Mapping[bytes, bytes], told: Told
 ) -> tuple[Glance, list[Ruling]] | None:
     """What gates say of a name of which one stored shard tells everything; None: only a close look will do."""
     if len(chain) != 1 or name in setting.corrected or name in told.about_of:
@@ -233,7 +236,7 @@ def rule_quickly(
     facts = Facts(name=name, origin=setting.origin(source), owner=told.owners.get(name), book=setting.book)
     try:
         glance = Glance(bodies[digest])
-        rulings = [gate.rule(glance, facts, setting.now) for gate in gates]
+        rulings = [judging.rule(glance, facts) for judging in judgings]
     except Exception:  # noqa: BLE001 - a close look holds back what it cannot judge either
         return None
     found = [one for one in rulings if one is not None]
@@ -305,12 +308,11 @@ def _counted(ruling: Ruling) -> dict[str, int]:
     """How many records each rule holds back, and each exemption lets pass."""
     if not ruling.verdicts:
         return {}
-    # Verdicts of one sort are one object.
     alike = Counter(map(id, ruling.verdicts.values()))
     counts: dict[str, int] = {}
-    for verdict in {id(one): one for one in ruling.verdicts.values()}.values():
+    for key, verdict in ruling.distinct.items():
         for policy, rule in {*verdict.rules, *verdict.exemptions}:
-            counts[f"{policy}/{rule}"] = counts.get(f"{policy}/{rule}", 0) + alike[id(verdict)]
+            counts[f"{policy}/{rule}"] = counts.get(f"{policy}/{rule}", 0) + alike[key]
     return counts
 
 

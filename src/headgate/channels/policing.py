@@ -15,9 +15,9 @@ from headgate.access.grants import parse_channel_pattern
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import get_channel
 from headgate.channels.model import SourceKind
-from headgate.channels.policies import EVERYWHERE, TOPIC, Attachment, read_policies
-from headgate.channels.revising import find_stale, revise_now_or_later
-from headgate.channels.revisions import read_world
+from headgate.channels.policies import EVERYWHERE, TOPIC, Attachment, PolicyBook, read_policies
+from headgate.channels.revising import read_pending, revise_now_or_later
+from headgate.channels.revisions import World
 from headgate.db import tables_gate
 from headgate.db.engine import Database, advance_epoch
 from headgate.kernel import clock
@@ -130,8 +130,12 @@ class PolicyService:
     async def list_policies(self) -> list[PolicyState]:
         """Every policy, by name."""
         async with self._database.read() as connection:
-            names = await connection.execute(select(tables_gate.policy.c.name).order_by(tables_gate.policy.c.name))
-            return [await _get(connection, name) for name in names.scalars().all()]
+            columns, versions = tables_gate.policy.c, tables_gate.policy_version.c
+            newest = (versions.policy_id == columns.id) & (versions.version == columns.version)
+            statement = select(columns.name, tables_gate.policy_version).join(tables_gate.policy_version, newest)
+            rows = (await connection.execute(statement.order_by(columns.name))).all()
+            book = await read_policies(connection)
+        return [_state(book.policies[row.name], row, book) for row in rows]
 
     async def get(self, name: str, version: int | None = None) -> PolicyState:
         """A policy, or an old version of it. Raises NotFound `policy-unknown`."""
@@ -141,14 +145,19 @@ class PolicyService:
     async def list_versions(self, name: str) -> list[PolicyState]:
         """Every version, the newest first. Raises NotFound `policy-unknown`."""
         async with self._database.read() as connection:
-            newest = (await _get(connection, name)).version
-            return [await _get(connection, name, version) for version in range(newest, 0, -1)]
+            book = await read_policies(connection)
+            columns, versions = tables_gate.policy.c, tables_gate.policy_version.c
+            statement = select(tables_gate.policy_version).join(tables_gate.policy, columns.id == versions.policy_id)
+            chosen = statement.where(columns.name == name).order_by(versions.version.desc())
+            rows = (await connection.execute(chosen)).all()
+        if not rows:
+            raise _unknown(name)
+        return [_state(parse_policy(row.document), row, book) for row in rows]
 
-    async def pending(self) -> list[str]:
+    async def pending(self, world: World | None = None) -> list[str]:
         """`channel/subdir` of what is still to be judged again after a change."""
         async with self._database.read() as connection:
-            stale = await find_stale(connection, await read_world(connection))
-        return [f"{one.channel.name}/{one.subdir}" for one in stale]
+            return await read_pending(connection, world)
 
 
 async def scope_of(connection: AsyncConnection, target: Target) -> Attachment:
@@ -250,14 +259,20 @@ async def _find(connection: AsyncConnection, name: str, version: int | None = No
         return None
     book = await read_policies(connection)
     policy = book.policies[name] if version is None else parse_policy(row.document)
-    attachments = tuple(one for one in book.attachments if one.policy == name)
+    return _state(policy, row, book)
+
+
+def _state(policy: Policy, row: Any, book: PolicyBook) -> PolicyState:
+    attachments = tuple(one for one in book.attachments if one.policy == policy.name)
     return PolicyState(policy, row.version, row.created_at, row.created_by, attachments)
 
 
 async def _get(connection: AsyncConnection, name: str, version: int | None = None) -> PolicyState:
     found = await _find(connection, name, version)
     if found is None:
-        raise NotFound(
-            "policy-unknown", f"There is no policy {name[:80]}{f' of version {version}' if version else ''}."
-        )
+        raise _unknown(name, version)
     return found
+
+
+def _unknown(name: str, version: int | None = None) -> NotFound:
+    return NotFound("policy-unknown", f"There is no policy {name[:80]}{f' of version {version}' if version else ''}.")

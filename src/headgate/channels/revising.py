@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import String, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.dependencies import read_heads
@@ -51,8 +51,8 @@ async def find_stale(connection: AsyncConnection, world: World, now: datetime | 
             due.setdefault(note.subdir_id, set()).add(note.name)
     found = []
     for row in rows:
-        channel = world.channels[row.channel_id]
-        if channel.frozen is not None:
+        channel = world.channels.get(row.channel_id)
+        if channel is None or channel.frozen is not None:
             continue
         gate = world.gate_of(channel)
         if row.gate != (None if gate is None else gate.digest):
@@ -135,19 +135,25 @@ async def republish(database: Database, names: Collection[str], cause: str) -> N
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the gate stands: records held back by (channel, `policy/rule`), and the number of stale subdirs."""
+    """How the gate stands: records held back by (channel, `policy/rule`), and `channel/subdir` of what is stale."""
 
     held: dict[tuple[str, str], int]
-    stale: int
+    pending: list[str]
+
+    @property
+    def stale(self) -> int:
+        """How many subdirs are."""
+        return len(self.pending)
 
 
-async def read_standing(database: Database) -> Standing:
-    """For whoever watches the server."""
+async def read_standing(database: Database, world: World | None = None) -> Standing:
+    """For whoever watches the server; `world` is what this process knows of channels and policies, if it does."""
     notes, subdirs, channels = tables_gate.gate_name.c, tables.subdir.c, tables.channel.c
     statement = (
         select(channels.name, notes.held)
         .join(tables.subdir, subdirs.id == notes.subdir_id)
         .join(tables.channel, channels.id == subdirs.channel_id)
+        .where(cast(notes.held, String) != "{}")  # a rule that waits notes every name
     )
     held: dict[tuple[str, str], int] = {}
     async with database.read() as connection:
@@ -155,8 +161,14 @@ async def read_standing(database: Database) -> Standing:
             for rule, number in row.held.items():
                 if not rule.startswith(f"{EXEMPTION}/"):
                     held[row.name, rule] = held.get((row.name, rule), 0) + number
-        stale = await find_stale(connection, await read_world(connection))
-    return Standing(held, len(stale))
+        pending = await read_pending(connection, world)
+    return Standing(held, pending)
+
+
+async def read_pending(connection: AsyncConnection, world: World | None = None) -> list[str]:
+    """`channel/subdir` of what is still to be judged again after a change."""
+    stale = await find_stale(connection, world or await read_world(connection))
+    return [f"{one.channel.name}/{one.subdir}" for one in stale]
 
 
 def _of(stale: Collection[Stale], channel: str, subdir: str) -> Stale | None:

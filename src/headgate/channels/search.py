@@ -95,8 +95,10 @@ class SearchService:
             left += self._left_by_terms(query, channel, shelf, held, None if found is None else found.keys())
         if not left:
             return {}
-        names = left[0] if len(left) == 1 else set(left[0]).intersection(*left[1:])
-        return dict.fromkeys(names, 2) if found is None else {name: found[name] for name in names}
+        names = set(left[0]).intersection(*left[1:])
+        if found is None:  # in the order of the shelf, which sorts them for nothing
+            return dict.fromkeys(filter(names.__contains__, shelf.names), 2)
+        return {name: found[name] for name in names}
 
     def _left_by_terms(
         self, query: Query, channel: Channel, shelf: Shelf, held: Held, among: Collection[str] | None
@@ -108,16 +110,9 @@ class SearchService:
             left.append(touched)
         if query.blocked is not None:
             left.append(_blocked(query.blocked, channel, shelf, held))
-        looks = _looks(query)
-        if looks or query.subdir is not None:
-            left.append(
-                {
-                    name
-                    for cards in _subdirs(query, shelf)
-                    for name, card in _cards_among(cards, among)
-                    if all(look(card) for look in looks)
-                }
-            )
+        if query.licence is not None or query.subdir is not None or _ages(query):
+            subdirs = [one for one in shelf.subdirs if query.subdir is None or fnmatchcase(one, query.subdir)]
+            left.append(set().union(*(_names_in(query, shelf, one, among) for one in subdirs)))
         return left or [shelf.names if among is None else among]
 
     def _touching(self, query: Query, shelf: Shelf) -> set[str] | None:
@@ -239,22 +234,26 @@ def _kept(query: Query, cards: Mapping[str, Card]) -> dict[str, Card]:
     }
 
 
-def _subdirs(query: Query, shelf: Shelf) -> list[Mapping[str, Card]]:
-    return [
-        cards for subdir, cards in shelf.subdirs.items() if query.subdir is None or fnmatchcase(subdir, query.subdir)
-    ]
-
-
-def _cards_among(cards: Mapping[str, Card], among: Collection[str] | None) -> Iterable[tuple[str, Card]]:
-    return cards.items() if among is None else [(name, cards[name]) for name in among if name in cards]
+def _names_in(query: Query, shelf: Shelf, subdir: str, among: Collection[str] | None) -> Iterable[str]:
+    """The names of a subdir whose cards fit; licences first, for these are looked up."""
+    cards, looks = shelf.subdirs[subdir], _ages(query)
+    names: Iterable[str] = cards if among is None else [name for name in among if name in cards]
+    if query.licence is not None:
+        licensed = shelf.licensed(subdir, query.licence)
+        names = licensed if among is None else set(names).intersection(licensed)
+    return names if not looks else [name for name in names if all(look(cards[name]) for look in looks)]
 
 
 def _looks(query: Query) -> list[Callable[[Card], bool]]:
     """What each term asks of a card."""
+    wanted = query.licence
+    return [*_ages(query), *([] if wanted is None else [lambda card: wanted in card.licences.lower()])]
+
+
+def _ages(query: Query) -> list[Callable[[Card], bool]]:
+    """What the terms ask of a card's age."""
     now = clock.now()
     looks: list[Callable[[Card], bool]] = []
-    if query.licence is not None:
-        looks.append(_licence_look(query.licence))
     if query.younger is not None:
         since = now - query.younger
         looks.append(lambda card: card.newest_at is not None and card.newest_at > since)
@@ -262,19 +261,6 @@ def _looks(query: Query) -> list[Callable[[Card], bool]]:
         until = now - query.older
         looks.append(lambda card: card.newest_at is not None and card.newest_at < until)
     return looks
-
-
-def _licence_look(wanted: str) -> Callable[[Card], bool]:
-    """There are few different licences: each is looked at once."""
-    known: dict[str, bool] = {}
-
-    def look(card: Card) -> bool:
-        fits = known.get(card.licences)
-        if fits is None:
-            fits = known[card.licences] = wanted in card.licences.lower()
-        return fits
-
-    return look
 
 
 def _blocked(wanted: str, channel: Channel, shelf: Shelf, held: Held) -> set[str]:

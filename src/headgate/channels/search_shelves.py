@@ -47,6 +47,7 @@ class Shelf:
         self.names: Sequence[str] = sorted(set().union(*subdirs.values()))
         self._text = "\n".join(("", *self.names, ""))
         self._dependents: dict[str, list[str]] | None = None
+        self._licensed: dict[str, dict[str, list[str]]] | None = None
         self._summaries = "\n".join(("", *self._summarised(), ""))
 
     def _summarised(self) -> Iterator[str]:
@@ -74,6 +75,18 @@ class Shelf:
                         found.setdefault(needed, set()).add(own)
             self._dependents = {needed: sorted(names) for needed, names in found.items() if needed}
         return self._dependents.get(name, ())
+
+    def licensed(self, subdir: str, wanted: str) -> Iterator[str]:
+        """Names whose licences in a subdir hold the text, which is in lower case: there are few different ones."""
+        if self._licensed is None:
+            self._licensed = {}
+            for own, cards in self.subdirs.items():
+                groups = self._licensed.setdefault(own, {})
+                for name, card in cards.items():
+                    groups.setdefault(card.licences.lower(), []).append(name)
+        for licences, names in self._licensed[subdir].items():
+            if wanted in licences:
+                yield from names
 
     def find(self, word: str) -> dict[str, int]:
         """Names with the word -> how well it fits: 0 is it, 1 begins with it, 2 holds it, 3 says it in its summary."""

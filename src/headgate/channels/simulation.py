@@ -4,7 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from headgate.channels.gating import Chain, Setting, Told, compose, read_told, rule_quickly
 from headgate.channels.model import Channel
@@ -14,7 +17,7 @@ from headgate.channels.shards import read_shards
 from headgate.conda.specs import age_key
 from headgate.db.engine import Database
 from headgate.policy.exemptions import Exemption
-from headgate.policy.gate import Gate
+from headgate.policy.gate import Gate, Judging
 from headgate.policy.model import Policy
 from headgate.policy.verdicts import Ruling, Verdict
 
@@ -22,8 +25,7 @@ _BATCH = 1_000
 _OPEN = Gate(())
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """A record that would appear or disappear, with the rules that held it back before, or would.
 
     `downloads`: how often it was downloaded lately, where somebody counted.
@@ -74,7 +76,9 @@ class Simulation:
 
 def _weighed(changes: Iterable[Change], downloads: Mapping[tuple[str, str], int]) -> list[Change]:
     found = [
-        replace(one, downloads=count) if (count := downloads.get((one.subdir, one.filename), 0)) else one
+        msgspec.structs.replace(one, downloads=count)
+        if (count := downloads.get((one.subdir, one.filename), 0))
+        else one
         for one in changes
     ]
     return sorted(found, key=lambda one: -one.downloads)
@@ -138,13 +142,13 @@ def _compare_all(
     told: Told,
     into: Simulation,
 ) -> None:
+    judgings = [Judging(gate, setting.now) for gate in gates]
     for name, chain in chains.items():
-        quick = rule_quickly(setting, gates, name, chain, bodies, told)
+        quick = rule_quickly(setting, judgings, name, chain, bodies, told)
         if quick is not None:
             glance, (before, after) = quick
             if before.verdicts or after.verdicts:
-                versions = {filename: str(record.version) for filename, record in glance.entries()}
-                _compare(setting.subdir, name, (before, after), versions, into)
+                _compare(setting.subdir, name, (before, after), glance.version_of, into)
         else:
             shard, facts = compose(setting, name, chain, bodies, told)
             versions = {filename: str(record.get("version")) for filename, record in shard.records()}
@@ -156,10 +160,9 @@ def _compare(
     subdir: str, name: str, rulings: tuple[Ruling, Ruling], versions: Mapping[str, str], into: Simulation
 ) -> None:
     before, after = rulings[0].held_back, rulings[1].held_back
-    # Verdicts of one sort are one object.
     rules = {
-        id(one): tuple(sorted({f"{policy}/{rule}" for policy, rule in one.rules}))
-        for one in (*before.values(), *after.values())
+        key: tuple(sorted({f"{policy}/{rule}" for policy, rule in one.rules}))
+        for key, one in (rulings[0].distinct | rulings[1].distinct).items()
     }
 
     def changes(filenames: Iterable[str], held: Mapping[str, Verdict]) -> list[Change]:
@@ -184,5 +187,6 @@ def _next_version(gone: Collection[str], passing: Collection[str]) -> str | None
     return min(above, key=_order) if above else max(passing, key=_order, default=None)
 
 
+@lru_cache(maxsize=16_384)
 def _order(version: str) -> tuple[Any, ...]:
     return (*age_key({"version": version})[:2], version)

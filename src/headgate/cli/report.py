@@ -54,9 +54,23 @@ def report_licences(channel: Channel, form: Format = "csv", output: FileOption =
 
 
 @app.command("storage")
-def report_storage(form: Format = "csv", output: FileOption = None) -> None:
+def report_storage(channel: ChannelOption = None, form: Format = "csv", output: FileOption = None) -> None:
     """Say what the channels keep on disk, the most first."""
-    _save("storage", form, output)
+    _save("storage", form, output, channel=channel)
+
+
+@app.command("advisories")
+def report_advisories(channel: ChannelOption = None, form: Format = "csv", output: FileOption = None) -> None:
+    """Count the advisories that are open in each channel, and those judged harmless there, by severity."""
+    _save("advisories", form, output, channel=channel)
+
+
+@app.command("syncs")
+def report_syncs(
+    channel: ChannelOption = None, since: Since = None, form: Format = "csv", output: FileOption = None
+) -> None:
+    """Say how long each sync of a mirror took, what it changed, and how it ended; the newest first."""
+    _save("syncs", form, output, channel=channel, since=moment(since))
 
 
 @app.command("stale")

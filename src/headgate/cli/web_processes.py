@@ -1,5 +1,6 @@
 """The web workers, kept alive."""
 
+import os
 import time
 from typing import Any, Final
 
@@ -24,6 +25,16 @@ class WebProcesses(MPServer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._respawns: dict[int, tuple[float, float]] = {}
+        self._server = os.getpid()
+
+    def signal_handler_interrupt(self, *args: Any, **kwargs: Any) -> None:
+        """Told to stop: the server, or a worker that has this handler from it until it has one of its own.
+
+        Such a worker serves nobody yet. It would forget the signal, start, and be waited for until it is killed.
+        """
+        if os.getpid() != self._server:
+            os._exit(0)
+        super().signal_handler_interrupt(*args, **kwargs)  # type: ignore[no-untyped-call] # granian says no types here
 
     def _respawn_workers(self, workers: Any, spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
         pauses = {number: self._pause_of(number) for number in workers}

@@ -324,6 +324,7 @@ artifact = Table(
     Column("ends_at", Moment, nullable=True),
     UniqueConstraint("subdir_id", "filename"),
     Index(None, "subdir_id", "package"),
+    Index(None, "subdir_id", "status", "size_bytes"),
     Index(None, "sha256"),
     Index(None, "ends_at"),
     sqlite_autoincrement=True,
@@ -350,6 +351,7 @@ audit_event = Table(
     Column("channel", String, nullable=True),
     Column("subject", String, nullable=True),
     Column("detail", JSON, nullable=False),
+    Index(None, "subject", "number"),
     sqlite_autoincrement=True,
 )
 

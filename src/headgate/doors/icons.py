@@ -1,6 +1,7 @@
 """The few pictures of the pages: strokes on a grid of 24, in the colour of the text around them."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -11,6 +12,7 @@ _PATHS: Mapping[str, str] = {
     "channels": "M4 7l8-4 8 4-8 4-8-4M4 12l8 4 8-4M4 17l8 4 8-4",
     "inbox": "M4 13h4l2 3h4l2-3h4M4 13l3-8h10l3 8v6H4v-6",
     "request": "M12 5v14M5 12h14",
+    "chart": "M4 4v16h16M8 16v-4M12 16V8M16 16v-6",
     "policy": "M12 3l7 3v5c0 5-3 8-7 10c-4-2-7-5-7-10V6l7-3M9 12l2 2 4-4",
     "advisory": "M12 4l9 16H3l9-16M12 10v4M12 17v.5",
     "audit": "M6 3h9l4 4v14H6V3M14 3v5h5M9 12h7M9 16h7",
@@ -47,6 +49,7 @@ _PATHS: Mapping[str, str] = {
 }
 
 
+@lru_cache(maxsize=1_000)
 def icon(name: str, label: str | None = None) -> Markup:
     """The picture as SVG; without a label it says nothing to a screen reader."""
     said = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')

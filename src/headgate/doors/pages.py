@@ -29,8 +29,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         cache_size=-1,
+        auto_reload=False,
     )
-    made.globals |= {"asset": asset_path, "icon": icons.icon, "counted": words.counted}
+    made.globals |= {"asset": asset_path, "icon": icons.icon, "counted": words.counted, "figure": words.figure}
     made.globals |= {"package_path": places.package_path, "file_path": places.file_path}
     made.globals |= {"channel_path": places.channel_path, "advisory_path": places.advisory_path}
     made.filters |= {"ago": words.time_tag, "exact": words.exact, "size": words.size, "span": words.span}

@@ -31,6 +31,15 @@ def size(count_bytes: object) -> str:
     return f"{amount:.1f} {_UNITS[unit]}" if unit and amount < 99.95 else f"{amount:.0f} {_UNITS[unit]}"
 
 
+def figure(value: float | None, unit: str) -> str:
+    """A figure of a plot, in its unit: `count`, `bytes` or `seconds`; nothing where there is none."""
+    if value is None:
+        return ""
+    if unit == "bytes":
+        return size(value)
+    return f"{value:,.1f} s" if unit == "seconds" else f"{value:,.0f}"
+
+
 def span(length: timedelta) -> str:
     """`3 hours`: the one unit that says most."""
     for below, unit, word in _STEPS:

@@ -86,6 +86,7 @@ class Job:
     failure: str | None
     progress: Mapping[str, Any] | None
     created_at: datetime
+    started_at: datetime | None
     ended_at: datetime | None
 
     @property
@@ -212,9 +213,14 @@ class JobService:
         request = LdapRequest(directory=directory, is_forced=is_forced)
         return await self._ask(SYNC_LDAP, f"ldap {directory} {is_forced}", actor, request)
 
-    async def list_jobs(self, *, kind: str | None = None, limit: int = 100, offset: int = 0) -> list[Job]:
-        """The newest jobs first."""
-        found = await self._client.list_workflows_async(name=kind, limit=limit, offset=offset, sort_desc=True)
+    async def list_jobs(
+        self, *, kind: str | None = None, since: datetime | None = None, limit: int = 100, offset: int = 0
+    ) -> list[Job]:
+        """The newest jobs first; `since`: those that were asked for from then on."""
+        start = None if since is None else since.isoformat()
+        found = await self._client.list_workflows_async(
+            name=kind, start_time=start, limit=limit, offset=offset, sort_desc=True
+        )
         return await self._with_progress(found)
 
     async def get_job(self, job_id: str) -> Job:
@@ -362,6 +368,7 @@ def _job(status: WorkflowStatus, progress: Mapping[str, Any] | None, is_paused: 
         failure=None if status.error is None else str(status.error),
         progress=progress,
         created_at=clock.from_ms(status.created_at or 0),
+        started_at=clock.from_optional_ms(status.dequeued_at),
         ended_at=ended_at,
     )
 

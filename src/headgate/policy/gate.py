@@ -4,7 +4,7 @@ A rule that cannot decide holds the record back and says so; nothing here ever f
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ from headgate.policy.facts import Facts, ShardSiblings
 from headgate.policy.glance import Glance
 from headgate.policy.model import Mode, Policy, RuleEntry
 from headgate.policy.rules.advisories import MaliciousRule, NotCheckedRule
-from headgate.policy.sitting import BUILT_IN, Entry, Sitting
+from headgate.policy.sitting import BUILT_IN, Entry, Known, Sitting
 from headgate.policy.terms import Terms
 from headgate.policy.verdicts import ALLOWED, Evaluation, Outcome, Ruling, Verdict
 
@@ -128,30 +128,54 @@ class Gate:
         """Divide a shard into what passes and what is held back, at a moment."""
         sitting = Sitting(self._entries, self.exemptions, ShardSiblings(shard), facts, clock.to_ms(now))
         sitting.assess(dict(shard.records()))
-        told = _told((filename, sitting.verdict(filename, record)) for filename, record in shard.records())
+        found = [(filename, sitting.verdict(filename, record)) for filename, record in shard.records()]
+        told = _told([one for one in found if one[1] is not ALLOWED])
         ruling = Ruling(told, clock.from_optional_ms(sitting.horizon_ms))
         held = ruling.held_back
         published = shard.only({filename for filename, _ in shard.records()} - held.keys()) if held else shard
         return Evaluation(told, ruling.valid_until, judged=shard, published=published)
 
-    def rule(self, glance: Glance, facts: Facts, now: datetime) -> Ruling | None:
-        """The same verdicts on a stored shard after a quick look; None: only `evaluate` can tell its records apart."""
+    def rule(
+        self, glance: Glance, facts: Facts, now: datetime, known: dict[tuple[int, ...], Known] | None = None
+    ) -> Ruling | None:
+        """The same verdicts on a stored shard after a quick look; None: only `evaluate` can tell its records apart.
+
+        `known` is what was found out in other shards at this moment, for `Judging`.
+        """
         look = self.look(glance, facts, now)
         if not look.is_needed:
             return Ruling({}, clock.from_optional_ms(look.until_ms))
         sitting = Sitting(look.closer, self.exemptions, glance, facts, clock.to_ms(now))
         sitting.note(look.until_ms)
-        found = sitting.verdicts_by_sort(glance)
+        rules = tuple(map(id, look.closer))
+        found = sitting.verdicts_by_sort(glance, {} if known is None else known.setdefault(rules, {}))
         return None if found is None else Ruling(_told(found), clock.from_optional_ms(sitting.horizon_ms))
 
 
-def _told(verdicts: Iterable[tuple[str, Verdict]]) -> dict[str, Verdict]:
-    """Those that say something. Two maps may have records under one file name; the stricter verdict holds for both."""
-    told: dict[str, Verdict] = {}
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """A gate that judges many stored shards at one moment.
+
+    What its rules said of a sort of record is remembered from one shard to the next: in a thousand shards there are few
+    licences. Not for more than some thousands of shards, for it forgets nothing.
+    """
+
+    gate: Gate
+    now: datetime
+    _known: dict[tuple[int, ...], Known] = field(default_factory=dict)
+
+    def rule(self, glance: Glance, facts: Facts) -> Ruling | None:
+        """As `Gate.rule`."""
+        return self.gate.rule(glance, facts, self.now, self._known)
+
+
+def _told(verdicts: Sequence[tuple[str, Verdict]]) -> dict[str, Verdict]:
+    """By file name. Two maps may have records under one; the stricter verdict holds for both."""
+    told = dict(verdicts)
+    if len(told) == len(verdicts):
+        return told
     for filename, verdict in verdicts:
-        if verdict is not ALLOWED:
-            other = told.get(filename, verdict)
-            told[filename] = max(verdict, other, key=lambda one: (one.outcome.rank, one.reasons))
+        told[filename] = max(verdict, told[filename], key=lambda one: (one.outcome.rank, one.reasons))
     return told
 
 

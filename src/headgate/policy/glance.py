@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -32,6 +33,8 @@ class _LightShard(msgspec.Struct, rename={"conda": "packages.conda"}):
 
 _decoder = msgspec.msgpack.Decoder(_LightShard)
 _LIGHT = frozenset(LightRecord.__struct_fields__)
+_version, _indexed_ms, _size = attrgetter("version"), attrgetter("indexed_timestamp"), attrgetter("size")
+_license, _purls = attrgetter("license", "license_family"), attrgetter("purls")
 
 
 class LazyRecord(Mapping[str, Any]):
@@ -67,7 +70,7 @@ class LazyRecord(Mapping[str, Any]):
 
 
 class Glance:
-    """What a quick look at a stored shard shows."""
+    """What a quick look at a stored shard shows; `records` are in the order of `Shard.records`."""
 
     def __init__(self, body: bytes) -> None:
         """Raises Invalid `shard-invalid` when a member is not what it should be: then only a close look will do."""
@@ -76,6 +79,10 @@ class Glance:
             self._shard = _decoder.decode(self.packed)
         except (ValueError, RecursionError) as error:
             raise Invalid("shard-invalid", f"A quick look at this shard does not suffice: {error}.") from error
+        shard = self._shard
+        self.records: list[LightRecord] = [*shard.packages.values(), *shard.conda.values()]
+        for group in shard.v3.values():
+            self.records += group.values()
 
     @cached_property
     def fragments(self) -> Fragments:
@@ -87,32 +94,23 @@ class Glance:
         return list(self.fragments.records())
 
     def lazy_record(self, number: int, light: LightRecord) -> LazyRecord:
-        """The record at that place among `entries`, whole should anybody want that."""
+        """The record at that place among `records`, whole should anybody want that."""
         return LazyRecord(light, lambda: decode_record(self._raw[number]))
 
     @property
     def lazy_records(self) -> dict[str, LazyRecord]:
         """Every record, should anybody want it whole; of two under one name, the later one."""
-        return {filename: self.lazy_record(number, light) for number, (filename, light) in enumerate(self.entries())}
+        return {
+            filename: self.lazy_record(number, light)
+            for number, (filename, light) in enumerate(zip(self.filenames, self.records, strict=True))
+        }
 
-    def entries(self) -> Iterator[tuple[str, LightRecord]]:
-        """Every file name with its record, in the order of `Shard.records`."""
-        return zip(self.filenames(), self.records(), strict=True)
-
-    def filenames(self) -> Iterator[str]:
-        """Every file name."""
-        yield from self._shard.packages
-        yield from self._shard.conda
-        for group, records in self._shard.v3.items():
-            for stem in records:
-                yield f"{stem}.{group}"
-
-    def records(self) -> Iterator[LightRecord]:
-        """Every record."""
-        yield from self._shard.packages.values()
-        yield from self._shard.conda.values()
-        for records in self._shard.v3.values():
-            yield from records.values()
+    @cached_property
+    def filenames(self) -> list[str]:
+        """The file name of each of `records`."""
+        shard = self._shard
+        v3 = [f"{stem}.{group}" for group, records in shard.v3.items() for stem in records]
+        return [*shard.packages, *shard.conda, *v3]
 
     def has(self, filename: str) -> bool:
         """Whether there is a file of that name."""
@@ -120,34 +118,40 @@ class Glance:
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        return frozenset(self.filenames())
+        return frozenset(self.filenames)
 
     @cached_property
     def versions(self) -> frozenset[str]:
         """The versions that occur, as text."""
-        return frozenset({str(one.version) for one in self.records()})
+        return frozenset(map(str, map(_version, self.records)))
+
+    @property
+    def version_of(self) -> dict[str, str]:
+        """The version of each file, as text."""
+        return dict(zip(self.filenames, map(str, map(_version, self.records)), strict=True))
 
     @cached_property
     def has_purls(self) -> bool:
         """Whether a record says itself what upstream package it is."""
-        return b"purls" in self.packed
+        return any(map(_purls, self.records))
 
     @cached_property
     def licenses(self) -> frozenset[tuple[str | None, str | None]]:
         """The pairs of licence and family that occur."""
-        return frozenset({(one.license, one.license_family) for one in self.records()})
+        return frozenset(map(_license, self.records))
 
     @cached_property
     def ages_ms(self) -> tuple[int, int] | None:
         """The oldest and the newest `indexed_timestamp`; None when a record has none."""
-        found = [one.indexed_timestamp for one in self.records()]
-        moments = [one for one in found if one is not None and one > 0]
-        return (min(moments), max(moments)) if moments and len(moments) == len(found) else None
+        found = list(map(_indexed_ms, self.records))
+        if not found or None in found or min(found) <= 0:
+            return None
+        return min(found), max(found)
 
     @cached_property
     def largest_bytes(self) -> int | None:
         """The largest size; None when a record has none."""
-        sizes = [one.size for one in self.records()]
+        sizes = set(map(_size, self.records))
         return None if None in sizes else max((one for one in sizes if one is not None), default=0)
 
     @property

@@ -18,6 +18,9 @@ INCIDENT = "incident"
 """The policy that is made of the incidents that are open; no exemption overrules it."""
 _UNKNOWN = Assessment(Coverage.NOT_CHECKED, "nobody asked")
 
+Known = dict[Hashable, tuple[Verdict, int | None]]
+"""Verdicts by sort of record, and when time changes them: what is the same in every shard."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -27,6 +30,11 @@ class Entry:
     is_enforced: bool
     source: int | None
     told: RuleEntry
+
+    @property
+    def is_by_sort_alone(self) -> bool:
+        """Whether it says the same of records of one sort in whatever shard, wherever from."""
+        return self.source is None and self.told.rule.is_by_sort_alone
 
 
 class Sitting:
@@ -82,34 +90,52 @@ class Sitting:
         reasons += self._after_exemptions(held, record)
         return Verdict(max((one.outcome for one in reasons), key=lambda one: one.rank), tuple(sorted(set(reasons))))
 
-    def verdicts_by_sort(self, glance: Glance) -> list[tuple[str, Verdict]] | None:
-        """The verdicts on all records of a stored shard, those of one sort judged once; None: records must be told apart."""
-        sorts = self._sorters(glance)
+    def verdicts_by_sort(self, glance: Glance, everywhere: Known) -> list[tuple[str, Verdict]] | None:
+        """The verdicts on all records of a stored shard that say something, those of one sort judged once.
+
+        None: records must be told apart. `everywhere` has what these rules said of sorts in other shards, at this moment;
+        it is used, and added to, where the sort of a record is all that they look at.
+        """
+        sorts = self._sorts(glance)
         if sorts is None:
             return None
-        self.assess(glance.lazy_records if self._does_ask else {})
-        if not sorts and not self._does_ask:
-            return self._all_alike(glance)
-        sort = sorts[0] if len(sorts) == 1 else lambda record: tuple([sort(record) for sort in sorts])
-        known: dict[Hashable, Verdict] = {}
-        found: list[tuple[str, Verdict]] = []
-        for number, (filename, light) in enumerate(glance.entries()):
-            key = (sort(light), id(self._assessments.get(filename))) if self._does_ask else sort(light)
-            verdict = known.get(key)
-            if verdict is None:
-                verdict = known[key] = self.verdict(filename, glance.lazy_record(number, light))
-            found.append((filename, verdict))
-        return found
-
-    def _all_alike(self, glance: Glance) -> list[tuple[str, Verdict]]:
-        first = next(glance.entries(), None)
-        if first is None:
+        known = everywhere if all(entry.is_by_sort_alone for entry, _ in self._entries) else {}
+        numbers = dict(zip(sorts, range(len(sorts)), strict=True))
+        telling = {
+            sort: verdict
+            for sort, number in numbers.items()
+            if (verdict := self._of_sort(known, sort, glance, number)) is not ALLOWED
+        }
+        if not telling:
             return []
-        verdict = self.verdict(first[0], glance.lazy_record(0, first[1]))
-        return [(filename, verdict) for filename in glance.filenames()]
+        found = zip(glance.filenames, map(telling.get, sorts), strict=True)
+        return [(filename, verdict) for filename, verdict in found if verdict is not None]
+
+    def _of_sort(self, known: Known, sort: Hashable, glance: Glance, number: int) -> Verdict:
+        found = known.get(sort)
+        if found is None:
+            before_ms, self.horizon_ms = self.horizon_ms, None
+            verdict = self.verdict(glance.filenames[number], glance.lazy_record(number, glance.records[number]))
+            found = known[sort] = verdict, self.horizon_ms
+            self.horizon_ms = before_ms
+        self.note(found[1])
+        return found[0]
+
+    def _sorts(self, glance: Glance) -> list[Hashable] | None:
+        """For each record what tells it apart, as far as anything does; None: nothing can tell."""
+        sorters = self._sorters(glance)
+        if sorters is None:
+            return None
+        columns = [list(map(sorter, glance.records)) for sorter in sorters]
+        if self._does_ask:
+            self.assess(glance.lazy_records)
+            columns.append([id(self._assessments.get(filename)) for filename in glance.filenames])
+        if not columns:
+            return [None] * len(glance.records)
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
     def _sorters(self, glance: Glance) -> list[Sorter] | None:
-        """What tells the records apart, as far as anything does; None: nothing can tell."""
+        """What tells the records apart, without their assessments; None: nothing can tell."""
         if any(exceptions for _, exceptions in self._entries) or any(
             one.kind is not ExemptionKind.SHA256 or bytes.fromhex(one.target) in glance.packed
             for one in (*self._from_rules, *self._from_advisories)

@@ -97,9 +97,18 @@ class Ruling:
     valid_until: datetime | None = None
 
     @property
+    def distinct(self) -> dict[int, Verdict]:
+        """The verdicts by `id`: those on records of one sort are one object."""
+        told = self.verdicts.values()
+        return dict(zip(map(id, told), told, strict=True))
+
+    @property
     def held_back(self) -> dict[str, Verdict]:
         """The verdicts that keep a record out."""
-        return {filename: verdict for filename, verdict in self.verdicts.items() if not verdict.is_passing}
+        passing = {key for key, verdict in self.distinct.items() if verdict.is_passing}
+        if not passing:
+            return dict(self.verdicts)
+        return {filename: verdict for filename, verdict in self.verdicts.items() if id(verdict) not in passing}
 
     def verdict(self, filename: str) -> Verdict:
         """The verdict on a file of the shard."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from headgate.advisories.findings import Finding
+from headgate.advisories.findings import HARMLESS, Finding
 from headgate.channels.exposure import Exposure, SubdirCoverage
 from headgate.channels.model import Channel
 from headgate.kernel import clock
@@ -23,13 +23,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Matter:
-    """An advisory that affects something: its files by channel, how many of them stand, and how many were judged here."""
+    """An advisory that affects something: its files by channel, how many of them stand, and how many were judged here.
+
+    `open_files`: by channel, those that nobody has said it does not harm.
+    """
 
     finding: Finding
     files: dict[str, int] = field(default_factory=dict)
     packages: set[str] = field(default_factory=set)
     standing: int = 0
     curated: int = 0
+    open_files: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +72,30 @@ class Overviews:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _look(self, channels: list[Channel], key: tuple[Any, ...]) -> None:
+    async def gather(self, channels: Sequence[Channel]) -> Overview:
+        """An overview of some channels as they are now, however long it takes."""
         matters: dict[str, Matter] = {}
         coverage: dict[str, Sequence[SubdirCoverage]] = {}
+        for channel in channels:
+            name = channel.name
+            coverage[name] = await self._exposure.coverage(channel)
+            async for exposed in self._exposure.iter_affected(channel):
+                for finding in exposed.findings:
+                    one = matters.setdefault(finding.advisory, Matter(finding))
+                    one.files[name] = one.files.get(name, 0) + 1
+                    one.open_files[name] = one.open_files.get(name, 0) + (finding.status not in HARMLESS)
+                    one.packages.add(exposed.name)
+                    one.standing += exposed.is_affected
+                    one.curated += finding.is_curated
+        return Overview(matters, coverage, clock.now())
+
+    async def _look(self, channels: list[Channel], key: tuple[Any, ...]) -> None:
         try:
-            for channel in channels:
-                coverage[channel.name] = await self._exposure.coverage(channel)
-                async for exposed in self._exposure.iter_affected(channel):
-                    for finding in exposed.findings:
-                        one = matters.setdefault(finding.advisory, Matter(finding))
-                        one.files[channel.name] = one.files.get(channel.name, 0) + 1
-                        one.packages.add(exposed.name)
-                        one.standing += exposed.is_affected
-                        one.curated += finding.is_curated
+            self._last = await self.gather(channels)
         except HeadgateError as error:  # a channel was deleted meanwhile: the next question begins anew
             log.info("overview_left", code=error.code)
             return
-        self._last, self._key = Overview(matters, coverage, clock.now()), key
+        self._key = key
 
 
 def _importance(one: Matter) -> tuple[Any, ...]:

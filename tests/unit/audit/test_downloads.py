@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Connection, inspect
 
 from headgate.audit.access_log import Access, AccessLog
 from headgate.audit.access_store import AccessStore
+from headgate.audit.access_tables import SCHEMA, access_day
 from headgate.audit.downloads import DayCount, DownloadCounts, FileCount
 from headgate.audit.masking import Kind, Masking
 from headgate.audit.room import open_store
@@ -109,3 +111,21 @@ async def test_what_finds_no_room_is_counted_and_nobody_waits(
     assert await log.flush()
     assert dropped == [3]
     assert await DownloadCounts(store).by_name("team", clock.now()) == {"pkg0": 2, "pkg1": 1}
+
+
+async def test_a_log_that_lacks_an_index_gets_it_when_it_is_opened(store: AccessStore) -> None:
+    def drop(connection: Connection) -> None:
+        for index in access_day.indexes:
+            index.drop(connection)
+
+    def names(connection: Connection) -> set[str]:
+        schema = None if connection.dialect.name == "sqlite" else SCHEMA
+        return {str(one["name"]) for one in inspect(connection).get_indexes("access_day", schema=schema)}
+
+    async with store.database.write() as connection:
+        wanted = await connection.run_sync(names)
+        await connection.run_sync(drop)
+        assert not await connection.run_sync(names)
+    await store.open()
+    async with store.database.read() as connection:
+        assert await connection.run_sync(names) == wanted

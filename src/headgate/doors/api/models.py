@@ -63,6 +63,7 @@ class JobAnswer(BaseModel):
     failure: str | None
     progress: dict[str, Any] | None
     created_at: datetime
+    started_at: datetime | None = Field(description="When a jobs process last took it up.")
     ended_at: datetime | None
 
 

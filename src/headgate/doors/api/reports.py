@@ -1,4 +1,4 @@
-"""Reports: downloads, what is affected and who took it, licences, storage, stale files, approvals."""
+"""Reports: downloads, what is affected and who took it, licences, storage, stale files, approvals, advisories, syncs."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -12,8 +12,10 @@ from headgate.channels.incidents import IncidentKind, guess_kind
 from headgate.channels.model import Channel
 from headgate.doors.api.callers import AuditReader, Caller, Services, require, visit
 from headgate.doors.api.tables import TABLE, IsCsv, send_table
+from headgate.jobs.syncs import syncs
 from headgate.reports.approvals import approvals
 from headgate.reports.downloads import By, Period
+from headgate.reports.severities import severities
 
 router = APIRouter(tags=["reports"])
 Word = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
@@ -65,10 +67,28 @@ async def report_licences(
 
 
 @router.get("/reports/storage", responses=TABLE, response_class=StreamingResponse)
-async def report_storage(_caller: AuditReader, services: Services, is_csv: IsCsv) -> StreamingResponse:
+async def report_storage(caller: Caller, services: Services, is_csv: IsCsv, channel: Word = None) -> StreamingResponse:
     """What the channels keep on disk."""
-    channels: list[Channel] = list(services.catalog.all())
+    channels = _chosen(services, caller, Permission.AUDIT_READ, channel)
     return send_table(await services.reports.inventory.storage(channels), is_csv=is_csv)
+
+
+@router.get("/reports/advisories", responses=TABLE, response_class=StreamingResponse)
+async def report_advisories(
+    caller: Caller, services: Services, is_csv: IsCsv, channel: Word = None
+) -> StreamingResponse:
+    """How many advisories are open in each channel, and how many were judged harmless there, by severity."""
+    channels = _chosen(services, caller, Permission.ADVISORY_READ, channel)
+    return send_table(severities(await services.reports.overviews.gather(channels), channels), is_csv=is_csv)
+
+
+@router.get("/reports/syncs", responses=TABLE, response_class=StreamingResponse)
+async def report_syncs(
+    caller: Caller, services: Services, is_csv: IsCsv, channel: Word = None, since: Since = None
+) -> StreamingResponse:
+    """How long each sync of a mirror took, what it changed, and how it ended; the newest first."""
+    require(caller, Permission.AUDIT_READ, channel)
+    return send_table(syncs(services.jobs, since=since, channel=channel), is_csv=is_csv)
 
 
 @router.get("/reports/stale", responses=TABLE, response_class=StreamingResponse)
@@ -96,3 +116,11 @@ async def report_approvals(
     """Who let what pass: promotions, requests, exemptions, curations and incidents."""
     require(caller, Permission.AUDIT_READ, channel)
     return send_table(approvals(services.audit.trail, since=since, until=until, channel=channel), is_csv=is_csv)
+
+
+def _chosen(services: Services, caller: Caller, permission: Permission, channel: str | None) -> list[Channel]:
+    """The one channel, or all; raises Refused unless the caller may do that there."""
+    if channel is not None:
+        return [visit(services, caller, permission, channel).channel]
+    require(caller, permission)
+    return list(services.catalog.all())

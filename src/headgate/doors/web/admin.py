@@ -18,6 +18,8 @@ PARTS: Sequence[tuple[str, str, Permission]] = (
     ("Explain", "/admin/explain", Permission.ACCESS_READ),
     ("Tokens", "/admin/tokens", Permission.TOKEN_MANAGE),
     ("Sign-in", "/admin/providers", Permission.ACCESS_READ),
+    ("Network", "/admin/network", Permission.NETWORK_MANAGE),
+    ("Signing", "/admin/signing", Permission.SIGNING_MANAGE),
     ("Jobs", "/admin/jobs", Permission.JOB_MANAGE),
     ("Storage", "/admin/storage", Permission.JOB_MANAGE),
     ("Health", "/admin/health", Permission.JOB_MANAGE),
@@ -30,9 +32,11 @@ def parts_for(viewer: Viewer) -> list[tuple[str, str]]:
     return [(title, path) for title, path, permission in PARTS if viewer.may(permission)]
 
 
-def admin_page(viewer: Viewer, template: str, here: str, *, part: str | None = None, **values: Any) -> Response:
+def admin_page(
+    viewer: Viewer, template: str, here: str, *, status: int = 200, part: str | None = None, **values: Any
+) -> Response:
     """A page of the administration; `here` is the path of its part."""
-    return viewer.page(template, part=part, parts=parts_for(viewer), here=here, **values)
+    return viewer.page(template, status, part=part, parts=parts_for(viewer), here=here, **values)
 
 
 def require_administrator(viewer: Viewer) -> None:

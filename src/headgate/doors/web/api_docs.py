@@ -1,5 +1,6 @@
 """The API, described from the document that the server itself gives: no script, nothing from elsewhere."""
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,8 @@ async def show_docs(viewer: Viewer) -> Response:
     wanted = viewer.request.query_params.get("q", "")[:200]
     words = wanted.lower().split()
     groups: dict[str, list[Operation]] = {}
-    for one in _operations(viewer.request.app.describe):
+    # The document takes seconds to put together, once: not in the way of others.
+    for one in await asyncio.to_thread(_operations, viewer.request.app.describe):
         if one.fits(words):
             groups.setdefault(one.tag, []).append(one)
     return viewer.page(

@@ -1,6 +1,7 @@
 """Which page is where: each module has its routes, and stands here in one line."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -29,16 +30,20 @@ from headgate.doors.web import (
     incidents,
     jobs,
     mirrors,
+    network,
     oidc,
+    own_tokens,
     packages,
     password,
     policies,
     policy_drafts,
     providers,
+    reports,
     requests,
     roles,
     search,
     sign_in,
+    signing,
     system,
     tokens,
     users,
@@ -49,7 +54,7 @@ from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Unavailable
 
 log = structlog.get_logger(__name__)
 
-_ROUTES: Final = [
+ROUTES: Final = [
     *home.ROUTES,
     *search.ROUTES,
     *packages.ROUTES,
@@ -64,12 +69,14 @@ _ROUTES: Final = [
     *oidc.ROUTES,
     *api_docs.ROUTES,
     *account.ROUTES,
+    *own_tokens.ROUTES,
     *device.ROUTES,
     *policy_drafts.ROUTES,
     *policies.ROUTES,
     *exemptions.ROUTES,
     *advisories.ROUTES,
     *incidents.ROUTES,
+    *reports.ROUTES,
     *audit.ROUTES,
     *admin.ROUTES,
     *users.ROUTES,
@@ -78,10 +85,12 @@ _ROUTES: Final = [
     *grants.ROUTES,
     *tokens.ROUTES,
     *providers.ROUTES,
+    *network.ROUTES,
+    *signing.ROUTES,
     *jobs.ROUTES,
     *system.ROUTES,
 ]
-_PLACES: Final = {route.path.split("/")[1] for route in _ROUTES}
+_PLACES: Final = {route.path.split("/")[1] for route in ROUTES}
 
 
 class WebDoor:
@@ -91,12 +100,11 @@ class WebDoor:
         self.services = services
         self.files = files
         self.describe = describe
-        self._router = Router(_ROUTES, redirect_slashes=False)
+        self._router = Router(ROUTES, redirect_slashes=False)
 
     def has_page(self, path: str) -> bool:
         """Whether there is a page at the path, for things that are there."""
-        asked = {"type": "http", "method": "GET", "path": path, "headers": []}
-        return any(route.matches(asked)[0] is Match.FULL for route in _ROUTES)
+        return _has_page(path)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -113,6 +121,12 @@ class WebDoor:
             log.exception("request_failed", path=scope["path"])
             failure = Unavailable("internal-error", "The server failed to answer; its log says why.")
             await _told(scope, receive, send, failure)
+
+
+@lru_cache(maxsize=10_000)
+def _has_page(path: str) -> bool:
+    asked = {"type": "http", "method": "GET", "path": path, "headers": []}
+    return any(route.matches(asked)[0] is Match.FULL for route in ROUTES)
 
 
 async def _told(scope: Scope, receive: Receive, send: Send, error: HeadgateError) -> None:

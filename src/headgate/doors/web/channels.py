@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -114,14 +115,33 @@ async def _make(viewer: Viewer, how: str, form: Mapping[str, str]) -> ChannelNam
 
 
 async def _make_two(viewer: Viewer, unapproved: ChannelName, form: Mapping[str, str]) -> ChannelName:
-    """The proxied feed, the approved one, and the pipeline that leads from one to the other."""
+    """The feed that follows, the one to install from, the pipeline between, and who may ask for what passes.
+
+    Either may be there already, and is then taken as it is.
+    """
+    services = viewer.services
     approved = ChannelName.parse(form.get("approved", "").strip())
-    insist_managing(viewer, approved)
-    await _create(viewer, unapproved, ChannelKind.MIRROR, form, mirrors=[_mirror(form, is_ahead=False)])
-    await _create(viewer, approved, ChannelKind.HOSTED, form)
-    pipeline = approved.replace("/", "-")
-    await viewer.services.core.life.pipelines.create(viewer.actor, pipeline, [unapproved, approved])
+    if not _is_there(viewer, unapproved, ChannelKind.MIRROR):
+        insist_managing(viewer, approved)
+        await _create(viewer, unapproved, ChannelKind.MIRROR, form, mirrors=[_mirror(form, is_ahead=False)])
+    if not _is_there(viewer, approved, ChannelKind.HOSTED):
+        await _create(viewer, approved, ChannelKind.HOSTED, form)
+    await services.core.life.pipelines.create(viewer.actor, approved.replace("/", "-"), [unapproved, approved])
+    await services.snapshots.reload()
+    target = services.catalog.get(approved)
+    rules = await services.request_rules.get(target)
+    sources = tuple(dict.fromkeys([*rules.sources, str(unapproved)]))
+    await services.request_rules.put(viewer.actor, target, msgspec.structs.replace(rules, sources=sources))
     return approved
+
+
+def _is_there(viewer: Viewer, name: ChannelName, kind: ChannelKind) -> bool:
+    """Whether there is such a channel of that kind already, which the viewer manages."""
+    found = viewer.services.catalog.find(name)
+    if found is None or found.kind is not kind:
+        return False
+    insist_managing(viewer, name)
+    return True
 
 
 async def _create(

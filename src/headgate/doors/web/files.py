@@ -39,7 +39,7 @@ async def show_file(viewer: Viewer) -> Response:
         wanted = Wanted(channel=channel.name, subject=f"{subdir}/{name.filename}")
         events = await services.audit.trail.list_events(wanted, limit=_MOST_EVENTS)
     since = clock.now() - _MONTHS
-    daily = await services.audit.downloads.daily(channel.name, since, filename=name.filename)
+    daily = await services.audit.downloads.daily(channel.name, since, name=name.name, filename=name.filename)
     return viewer.page(
         "file.html",
         sheet=sheet,

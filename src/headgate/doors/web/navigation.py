@@ -51,6 +51,7 @@ ENTRIES: Final[Sequence[Entry]] = (
     Entry("Exemptions", "/exemptions", "scale", _on_server(Permission.POLICY_READ)),
     Entry("Advisories", "/advisories", "advisory", _on_server(Permission.ADVISORY_READ)),
     Entry("Incidents", "/incidents", "pause", _on_server(Permission.POLICY_READ)),
+    Entry("Reports", "/reports", "chart", _whoever_may(Permission.AUDIT_READ)),
     Entry("Audit", "/audit", "audit", _on_server(Permission.AUDIT_READ)),
     Entry(
         "Administration",

@@ -12,7 +12,8 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.channels.policies import EVERYWHERE
 from headgate.channels.policing import PolicyState, Target
-from headgate.channels.revising import read_standing
+from headgate.channels.revising import Standing, read_standing
+from headgate.doors.web.judging import world_of
 from headgate.doors.web.toasts import Undo
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
 from headgate.kernel.errors import Invalid
@@ -36,11 +37,12 @@ async def show_policies(viewer: Viewer) -> Response:
     """All policies."""
     viewer.require(Permission.POLICY_READ)
     found = await viewer.services.core.policies.list_policies()
+    standing = await read_standing(viewer.services.core.database, world_of(viewer))
     return viewer.page(
         "policies.html",
         policies=found,
-        held=await _held(viewer),
-        pending=await viewer.services.core.policies.pending(),
+        held=_held(standing),
+        pending=standing.pending,
         may_manage=viewer.may(Permission.POLICY_MANAGE),
     )
 
@@ -52,6 +54,7 @@ async def show_policy(viewer: Viewer) -> Response:
     name = viewer.request.path_params["name"]
     service = viewer.services.core.policies
     policy, versions = await service.get(name), await service.list_versions(name)
+    standing = await read_standing(viewer.services.core.database, world_of(viewer))
     return viewer.page(
         "policy.html",
         policy=policy,
@@ -59,8 +62,8 @@ async def show_policy(viewer: Viewer) -> Response:
         text=render_policy(policy.policy.document),
         versions=versions[:_MOST_VERSIONS],
         changed=_changed(versions, viewer.request.query_params.get("version")),
-        held=(await _held(viewer))[name],
-        pending=await service.pending(),
+        held=_held(standing)[name],
+        pending=standing.pending,
         channels=[one.name for one in viewer.channels()],
         may_manage=viewer.may(Permission.POLICY_MANAGE),
         everywhere=EVERYWHERE,
@@ -117,9 +120,8 @@ async def delete_policy(viewer: Viewer, form: Mapping[str, str]) -> Response:
 _MODES = {Mode.OFF: "off", Mode.AUDIT: "in audit: it holds nothing back", Mode.ENFORCE: "enforced"}
 
 
-async def _held(viewer: Viewer) -> Counter[str]:
+def _held(standing: Standing) -> Counter[str]:
     """How many records each policy holds back."""
-    standing = await read_standing(viewer.services.core.database)
     held: Counter[str] = Counter()
     for (_, rule), number in standing.held.items():
         held[rule.partition("/")[0]] += number

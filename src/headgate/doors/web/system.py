@@ -19,9 +19,9 @@ from headgate.channels.health import (
     check_space,
     check_stale,
 )
-from headgate.channels.revising import read_standing
 from headgate.channels.usage import read_usage
 from headgate.doors.web.admin import admin_page
+from headgate.doors.web.judging import world_of
 from headgate.doors.web.viewing import Viewer, change, signed_in
 from headgate.http.masking import mask_url
 from headgate.jobs.requests import UpkeepRequest
@@ -68,7 +68,7 @@ async def show_health(viewer: Viewer) -> Response:
         check_space(disk.free, disk.total),
         *await check_mirrors(core.database),
         *check_feeds(await services.advisories.feeds.list_feeds(), now),
-        check_stale((await read_standing(core.database)).stale),
+        check_stale(len(await core.policies.pending(world_of(viewer)))),
         check_failed(sum(job.state == "failed" for job in jobs)),
         *([] if signing is None else [signing]),
     ]

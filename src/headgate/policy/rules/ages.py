@@ -16,6 +16,7 @@ class MinimumAgeRule(Rule):
     """Acts on what has been in the index (CEP 47's `indexed_timestamp`) for less than `days` and `hours`."""
 
     kind = "minimum-age"
+    is_by_sort_alone = True
 
     def __init__(self, terms: Terms) -> None:
         """Take `days` and `hours`."""
@@ -50,6 +51,7 @@ class MaximumAgeRule(Rule):
     """Acts on what has been in the index for `days` and `hours`, or longer."""
 
     kind = "maximum-age"
+    is_by_sort_alone = True
 
     def __init__(self, terms: Terms) -> None:
         """Take `days` and `hours`."""
@@ -82,6 +84,7 @@ class DatesRule(Rule):
     """
 
     kind = "dates"
+    is_by_sort_alone = True
 
     def __init__(self, terms: Terms) -> None:
         """Take `from`, `to` and `by`."""

@@ -18,6 +18,7 @@ class SizeRule(Rule):
     """Acts on files of more than `most_bytes`, or fewer than `least_bytes`."""
 
     kind = "size"
+    is_by_sort_alone = True
 
     def __init__(self, terms: Terms) -> None:
         """Take `most_bytes` and `least_bytes`."""

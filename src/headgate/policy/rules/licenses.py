@@ -10,7 +10,7 @@ from license_expression import ExpressionError, get_spdx_licensing
 
 from headgate.policy.facts import Case, Facts
 from headgate.policy.glance import Glance
-from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts, alike
+from headgate.policy.rules.rule import CLOSER, NOTHING, Judgement, Look, Rule, Sorter, acts
 from headgate.policy.terms import Terms
 
 FAMILIES = (
@@ -35,6 +35,7 @@ _FAMILY_OF = (
     ("none", re.compile(r"\s*(none|noassertion|unknown|unspecified|)\s*", re.IGNORECASE)),
 )
 _BREAKS = re.compile(r"[,;&|]|\s+/\s+")
+_BY_LICENSE = attrgetter("license", "license_family")
 _licensing = get_spdx_licensing()
 
 
@@ -45,6 +46,7 @@ class LicenseRule(Rule):
     """
 
     kind = "license"
+    is_by_sort_alone = True
 
     def __init__(self, terms: Terms) -> None:
         """Take `exclude` or `only`."""
@@ -66,8 +68,8 @@ class LicenseRule(Rule):
         return NOTHING if all(map(self._passes, glance.licenses)) else CLOSER
 
     def sorter(self, glance: Glance, facts: Facts, now_ms: int) -> Sorter:
-        """By licence and family, of which most shards have one."""
-        return alike if len(glance.licenses) == 1 else attrgetter("license", "license_family")
+        """By licence and family."""
+        return _BY_LICENSE
 
     def judge(self, case: Case) -> Judgement | None:
         """By the record's licence; without one, by its family."""

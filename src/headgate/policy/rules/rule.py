@@ -46,6 +46,8 @@ class Rule(ABC):
     needs_about: ClassVar[bool] = False
     needs_owners: ClassVar[bool] = False
     needs_proofs: ClassVar[bool] = False
+    is_by_sort_alone: ClassVar[bool] = False
+    """Whether `judge` sees nothing but what `sorter` shows of the record, and the moment."""
 
     @abstractmethod
     def __init__(self, terms: Terms) -> None:

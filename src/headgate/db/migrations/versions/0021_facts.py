@@ -1,4 +1,6 @@
-"""What is known of a file beside its record."""
+"""What is known of a file beside its record; and indexes that pages count and look up by."""
+
+from alembic import op
 
 revision = "0021"
 down_revision = "0020"
@@ -8,7 +10,11 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
+    op.create_index(op.f("ix_artifact_subdir_id_status_size_bytes"), "artifact", ["subdir_id", "status", "size_bytes"])
+    op.create_index(op.f("ix_audit_event_subject_number"), "audit_event", ["subject", "number"])
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index(op.f("ix_audit_event_subject_number"), table_name="audit_event")
+    op.drop_index(op.f("ix_artifact_subdir_id_status_size_bytes"), table_name="artifact")
