@@ -17,7 +17,7 @@ from headgate.access.users import UserChange
 from headgate.asgi import Application
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
-from headgate.conda.names import ChannelName
+from headgate.conda.names import ChannelName, Sha256
 from headgate.db import tables
 from tests.packages import package
 from tests.waiting import eventually_async
@@ -214,3 +214,39 @@ async def test_health_and_metrics_answer(client: httpx.AsyncClient) -> None:
     assert (await client.get("/health/live")).text == "alive\n"
     assert (await client.get("/health/ready")).text == "ready\n"
     assert "headgate_requests_total" in (await client.get("/metrics")).text
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_server_that_sends_files_itself_gets_the_same_head(
+    services: Services, client: httpx.AsyncClient, method: str
+) -> None:
+    filename, body = package("demo")
+    await upload(services, "open", filename, body)
+    application: Any = Application(services)
+
+    async def asked(extensions: dict[str, Any], *headers: tuple[bytes, bytes]) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            messages.append(message)
+
+        path = f"/conda/open/noarch/{filename}"
+        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+                 "headers": list(headers), "scheme": "http", "client": ("192.0.2.1", 1), "extensions": extensions}  # fmt: skip
+        await application(scope, None, send)
+        return messages
+
+    plain, by_path = await asked({}), await asked({"http.response.pathsend": {}})
+    assert sorted(by_path[0]["headers"]) == sorted(plain[0]["headers"])
+    if method == "HEAD":
+        assert by_path[1:] == plain[1:] == [{"type": "http.response.body", "body": b""}]
+        return
+    assert b"".join(one["body"] for one in plain[1:]) == body
+    assert by_path[1:] == [
+        {
+            "type": "http.response.pathsend",
+            "path": str(services.core.store.path(Sha256(hashlib.sha256(body).hexdigest()))),
+        }
+    ]
+    part = await asked({"http.response.pathsend": {}}, (b"range", b"bytes=1-2"))
+    assert (part[0]["status"], part[1]["body"]) == (206, body[1:3])

@@ -188,5 +188,5 @@ async def test_policies_take_as_many_queries_as_one_policy(ada: Browser, service
         counts.append(len(statements))
     assert counts[-1] <= counts[0] + 1, counts
     with counted(services.core.database) as statements:
-        assert "version 2" in (await ada.get("/policies/care1")).text
+        assert "/policies/care1?version=2#changed" in (await ada.get("/policies/care1")).text
     assert len(statements) <= counts[0] + 6

@@ -6,6 +6,7 @@ import typer
 
 from headgate.cli.output import Output
 from headgate.cli.words import AsJson, DataFolderOption, UpstreamOption
+from headgate.kernel.memory import relax_collector
 
 Host = Annotated[str | None, typer.Option("--host", metavar="H", help="Address to listen on.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65535, metavar="P", help="Port; 0: any free one.")]
@@ -28,6 +29,7 @@ def serve(
     A new folder is initialised first, as `headgate init` does.
     """
     with Output(as_json=as_json) as out:
+        relax_collector()  # before the imports: an eighth of a start is looking for garbage that is none
         from headgate.cli.serving import Serving
 
         given = {"server.host": host, "server.port": port, "server.workers": workers}

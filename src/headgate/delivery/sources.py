@@ -8,7 +8,6 @@ The policy is asked first, so that bytes already here are held back as surely as
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
@@ -41,7 +40,7 @@ from headgate.storage.local import BlobStore
 class StoredFile:
     """A verified file on disk."""
 
-    path: Path
+    path: str
     size_bytes: int
 
 
@@ -62,6 +61,10 @@ class WithPolicy:
     async def open(self, wanted: Located) -> StoredFile | Flight:
         """The bytes of what passes. Raises Refused `policy-blocked` or `policy-held`."""
         await self.check(wanted)
+        return await self.open_checked(wanted)
+
+    async def open_checked(self, wanted: Located) -> StoredFile | Flight:
+        """The same for who has just called `check`: it is the greatest part of the work on a file that is here."""
         return await self._behind.open(wanted)
 
     async def check(self, wanted: Located) -> Outcome:
@@ -85,10 +88,8 @@ class FromStore:
 
     async def open(self, wanted: Located) -> StoredFile | Flight:
         """The kept file, else what the source behind brings."""
-        path = self._store.find(wanted.sha256)
-        if path is None:
-            return await self._behind.open(wanted)
-        return StoredFile(path, path.stat().st_size)
+        found = self._store.measure(wanted.sha256)
+        return await self._behind.open(wanted) if found is None else StoredFile(*found)
 
 
 class FromUpstream:

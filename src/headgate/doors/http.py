@@ -16,6 +16,7 @@ Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
 
 _PIECE = 256 << 10
+_CONDITIONS = frozenset({b"if-none-match", b"if-modified-since", b"range", b"if-range"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ def public_url(scope: Scope, configured: str | None) -> str:
     if configured:
         return configured.rstrip("/")
     return f"{scope['scheme']}://{header(scope, b'host') or '127.0.0.1'}"
+
+
+def is_conditional(scope: Scope) -> bool:
+    """Whether a header may make the answer another one than the whole body."""
+    return not _CONDITIONS.isdisjoint([key for key, _ in scope["headers"]])
 
 
 def is_unchanged(scope: Scope, validators: Validators) -> bool:
@@ -192,7 +198,7 @@ async def send_bytes(scope: Scope, send: Send, head: Head, body: bytes) -> None:
         await finish(send, body if span.end - span.start == len(body) else body[span.start : span.end])
 
 
-async def send_file(scope: Scope, send: Send, head: Head, path: Path) -> None:
+async def send_file(scope: Scope, send: Send, head: Head, path: Path | str) -> None:
     """Answer with a file: whole by the server's own sendfile, in parts by positioned reads."""
     descriptor = os.open(path, os.O_RDONLY)  # before the headers, so that a vanished file is still an error
     try:

@@ -28,7 +28,7 @@ async def test_a_full_bundle_brings_equal_shards_and_bytes(near: Side, far: Side
     located = await far.services.locator.locate(channel, "linux-64", ArtifactName.parse("lib-2.0-0.conda"))
     body = await far.services.delivery.open(located)
     assert isinstance(body, StoredFile)
-    assert body.path.read_bytes() == dict(made)["lib-2.0-0.conda"]
+    assert Path(body.path).read_bytes() == dict(made)["lib-2.0-0.conda"]
 
 
 async def test_an_increment_brings_what_is_new_and_removes_what_left(near: Side, far: Side, tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from headgate.channels.model import Channel
-from headgate.conda.names import Subdir
+from headgate.conda.names import Sha256, Subdir
 from headgate.delivery.flights import Flight
 from headgate.delivery.located import Located, Locator
 from headgate.delivery.sources import FromUpstream, StoredFile, WithPolicy
@@ -19,6 +20,7 @@ from headgate.doors.http import (
     begin,
     finish,
     held_back,
+    is_conditional,
     is_unchanged,
     send_file,
     send_stream,
@@ -30,6 +32,7 @@ from headgate.kernel.errors import Refused
 from headgate.storage.paths import blob_key
 
 _CONTENT_TYPE = "application/octet-stream"
+_PATHSEND = "http.response.pathsend"
 # The gate may think differently tomorrow: whoever keeps a copy asks again before giving it to others.
 _CACHE_CONTROL = "private, no-cache"
 _OUTCOMES = MappingProxyType({"policy-blocked": "block", "policy-held": "hold"})
@@ -68,7 +71,7 @@ class ArtifactDoor:
             await start(send, 302, {"location": elsewhere, "content-length": "0", "cache-control": _CACHE_CONTROL})
             await finish(send)
             return
-        body = await self.delivery.open(wanted)
+        body = await self.delivery.open_checked(wanted)
         if isinstance(body, StoredFile):
             ARTIFACTS.count("store")
             await self._send_stored(scope, send, wanted, body)
@@ -79,18 +82,23 @@ class ArtifactDoor:
             await self._send_flight(scope, send, wanted, body)
 
     def _is_bodyless(self, scope: Scope, wanted: Located) -> bool:
-        return scope["method"] == "HEAD" or is_unchanged(scope, Validators(_etag(wanted)))
+        if scope["method"] == "HEAD":
+            return True
+        return is_conditional(scope) and is_unchanged(scope, Validators(_etag(wanted)))
 
     async def _send_stored(self, scope: Scope, send: Send, wanted: Located, body: StoredFile) -> None:
-        head = _head(wanted, body.size_bytes)
-        if self.x_accel_prefix is None:
-            await send_file(scope, send, head, body.path)
-            return
-        place = f"{self.x_accel_prefix.rstrip('/')}/{blob_key(wanted.sha256)}"
-        # nginx does ranges and lengths itself, of the file it is told to send.
-        validators = {"etag": head.validators.etag, "cache-control": head.cache_control}
-        await start(send, 200, {"x-accel-redirect": place, "content-type": head.content_type, **validators})
-        await finish(send)
+        if self.x_accel_prefix is not None:
+            # nginx does ranges and lengths itself, of the file it is told to send.
+            headers = _elsewhere_headers(self.x_accel_prefix, wanted.sha256)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await finish(send)
+        elif is_conditional(scope) or scope["method"] != "GET" or _PATHSEND not in scope.get("extensions", {}):
+            await send_file(scope, send, _head(wanted, body.size_bytes), body.path)
+        else:
+            # What most ask for: its head is made once, and the server sends the file.
+            headers = _whole_headers(wanted.sha256, body.size_bytes)
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": _PATHSEND, "path": body.path})
 
     async def _send_flight(self, scope: Scope, send: Send, wanted: Located, flight: Flight) -> None:
         send = held_back(send)
@@ -115,6 +123,24 @@ class ArtifactDoor:
         if span is None or span.start <= flight.written:
             return None
         return await self.upstream.range(wanted, span.start, span.end)
+
+
+@lru_cache(maxsize=20_000)
+def _whole_headers(sha256: Sha256, size_bytes: int) -> list[tuple[bytes, bytes]]:
+    """The head of an answer with the whole file, as `begin` sends it."""
+    return [*_common_headers(sha256), (b"accept-ranges", b"bytes"), (b"content-length", str(size_bytes).encode())]
+
+
+@lru_cache(maxsize=20_000)
+def _elsewhere_headers(prefix: str, sha256: Sha256) -> list[tuple[bytes, bytes]]:
+    """The head of an answer that lets the server in front send the file."""
+    place = f"{prefix.rstrip('/')}/{blob_key(sha256)}"
+    return [*_common_headers(sha256), (b"x-accel-redirect", place.encode())]
+
+
+def _common_headers(sha256: Sha256) -> list[tuple[bytes, bytes]]:
+    values = {"etag": f'"{sha256}"', "cache-control": _CACHE_CONTROL, "content-type": _CONTENT_TYPE}
+    return [(name.encode(), value.encode()) for name, value in values.items()]
 
 
 def _etag(wanted: Located) -> str:
