@@ -49,13 +49,13 @@ class Queue:
         self._services = services
         self._who = principal
 
-    async def read(self) -> Mapping[WaitingKind, Waits]:
-        """Every kind, also those of which nothing waits; four questions to the database at most."""
+    async def read(self, requests: Sequence[Request] | None = None) -> Mapping[WaitingKind, Waits]:
+        """Every kind, also those of which nothing waits; `requests` are the open ones, where they are known already."""
         services, waiting = self._services, self._services.reports.waiting
         everything = services.catalog.all()
         channels = [one for one in everything if self._may_read_policies(one)]
         found = {kind: Waits() for kind in WaitingKind}
-        found[WaitingKind.REQUEST] = await self._requests()
+        found[WaitingKind.REQUEST] = await self._requests(requests)
         if channels:
             found[WaitingKind.COOLDOWN] = await waiting.cooldowns(channels, services.policies.book)
             found[WaitingKind.APPROVAL] = await waiting.endings(channels)
@@ -66,13 +66,14 @@ class Queue:
             found[WaitingKind.EXEMPTION] = exemptions_ending([one for one in known if is_all or one.channel in names])
         return found
 
-    async def _requests(self) -> Waits:
+    async def _requests(self, known: Sequence[Request] | None) -> Waits:
         desk = Desk(self._services, self._who)
-        asked = await desk.list_requests(
-            states=[RequestState.REQUESTED], target=None, is_mine=False, before=None, limit=_MOST + 1
+        asked = known or await desk.list_requests(
+            states=[RequestState.REQUESTED], target=None, is_mine=False, before=None, limit=_MOST
         )
-        rows = [_of_request(one) for one in reversed(asked[:_MOST]) if desk.may_decide(one)]
-        return Waits(rows, len(rows), len(asked) > _MOST)
+        waiting = [one for one in asked if one.state is RequestState.REQUESTED and desk.may_decide(one)]
+        rows = [_of_request(one) for one in sorted(waiting, key=lambda one: one.id)]
+        return Waits(rows, len(rows), len(asked) >= _MOST)
 
     def _may_read_policies(self, channel: Channel) -> bool:
         return decide(self._who, Permission.POLICY_READ, channel.name, channel.privacy).is_allowed

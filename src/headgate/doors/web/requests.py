@@ -104,7 +104,8 @@ async def show_inbox(viewer: Viewer) -> Response:
     desk = Desk(viewer.services, viewer.principal)
     found = _ordered(desk, await _found(viewer))
     first = next((one for one in found if one.state is RequestState.REQUESTED and desk.may_decide(one)), None)
-    waits = await Queue(viewer.services, viewer.principal).read()
+    known = None if viewer.request.query_params.get("q") else found
+    waits = await Queue(viewer.services, viewer.principal).read(known)
     return _page(viewer, found, None if first is None else await desk.get(first.id), waits)
 
 
