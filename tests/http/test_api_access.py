@@ -9,6 +9,8 @@ import pytest
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.ldap.service import LdapChange
 from headgate.access.permissions import Permission, ScopeAction
+from headgate.access.views import Place as ViewPlace
+from headgate.access.views import ViewWish
 from headgate.advisories.curating import new_claim
 from headgate.advisories.findings import AdvisoryStatus
 from headgate.bootstrap import Services
@@ -100,6 +102,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("PATCH /oidc-providers/sso", 404, {"is_welcoming": False}),
     ("DELETE /oidc-providers/sso", 404, None),
     ("POST /oidc-providers/sso/test", 404, None),
+    ("DELETE /views/1", 204, None),
     ("GET /groups", 200, None),
     ("POST /groups", 201, {"name": "Networkers"}),
     ("DELETE /groups/Developers", 204, None),
@@ -206,6 +209,7 @@ OTHERS = {
     "GET /promotions/{id}",
     "GET /search",
     "GET /tokens",
+    "GET /views",
     "POST /me/password",
     "POST /channels/{channel}/artifacts",
     "POST /login/device",
@@ -228,6 +232,7 @@ OTHERS = {
     "POST /requests/{id}/withdraw",
     "GET /waiting",
     "POST /tokens",
+    "PUT /views",
     "PUT /channels/{channel}/packages/{package}/note",
 }
 
@@ -257,6 +262,7 @@ def generic(route: str) -> str:
         .replace("tokens/2", "tokens/{id}")
         .replace("users/ada", "users/{name}")
         .replace("sessions/1", "sessions/{id}")
+        .replace("views/1", "views/{id}")
         .replace("/sso", "/{name}")
         .replace("Developers", "{name}")
         .replace("spare", "{name}")
@@ -273,6 +279,7 @@ def generic(route: str) -> str:
 async def fill(services: Services) -> None:
     """Something of each kind to change."""
     access = services.core.access
+    await access.views.save("test", 1, ViewWish(ViewPlace.AUDIT, "Policies", "action:policy", is_shared=True))
     await access.groups.create("test", "Developers")
     await access.groups.add("test", "Developers", user="ada")
     spare = certificate_pem().encode()

@@ -47,6 +47,7 @@ CHANGES: dict[str, tuple[str, object]] = {
     "POST /requests/{id}/submit": ("POST /requests/{draft}/submit", {}),
     "POST /requests/{id}/withdraw": ("POST /requests/{draft}/withdraw", {}),
     "POST /tokens": ("POST /tokens", {"name": "new"}),
+    "PUT /views": ("PUT /views", {"place": "search", "name": "mine", "query": "numpy"}),
     "POST /pipelines": ("POST /pipelines", {"name": "new", "stages": ["outer/world", "team"]}),
     "PUT /channels/{channel}/packages/{package}/note": ("PUT /channels/team/packages/demo/note", {"text": "ask us"}),
 }
@@ -75,7 +76,7 @@ BY_JOB = {
     "POST /channels/{channel}/imports",
 }
 # A member may do these with what is their own.
-OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens"}
+OWN = {"DELETE /me/sessions/{id}", "POST /me/password", "POST /tokens", "PUT /views"}
 # Whoever has no credentials yet begins here; and what only a worker can have made ready. See the tests of both.
 ELSEWHERE = {
     "DELETE /pipelines/{name}",

@@ -62,6 +62,7 @@ PATHS = [
     "/files/{}/noarch/demo-1.0-0.conda",
     "/files/{}/noarch/demo-1.0-0.conda?part=inside",
     "/files/{}/noarch/demo-1.0-0.conda?part=record",
+    "/files/{}/noarch/demo-1.0-0.conda?part=downloads",
     "/files/{}/noarch/demo-1.0-0.conda?part=history",
 ]
 

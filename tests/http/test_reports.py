@@ -22,6 +22,7 @@ from headgate.channels.model import ChannelKind, Privacy
 from headgate.conda.names import ChannelName
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
+from headgate.reports.downloads import Span
 from headgate.reports.evidence import verify_pack
 from tests.browser.watching import assert_valid
 from tests.http.browsing import browsing
@@ -186,6 +187,33 @@ async def test_the_page_draws_what_the_reports_say_to_those_who_may_read_them(
         assert [(row["channel"], row["downloads"]) for row in rows] == [("open", "4")]
         assert (await ada.get("/reports?channel=empty")).status_code == 403
         assert (await bob.get("/reports")).status_code == 403
+
+
+async def test_the_page_of_a_file_says_who_took_it_to_those_who_may_know(
+    services: Services, client: httpx.AsyncClient
+) -> None:
+    await services.core.access.grants.add_grant(ACTOR, PrincipalKind.USER, "ada", "auditor", Scope("open"))
+    await services.snapshots.reload()
+    found = await services.reports.downloads.takers("open", "noarch", NEW[0])
+    assert [(one.user, one.client, one.downloads) for one in found.last] == [("bob", "pixi", 1), ("ada", "pixi", 2)]
+    assert [(one.days, one.downloads, one.people) for one in found.spans] == [
+        (days, 3, 2) for days in (7, 30, 90, 365, None)
+    ]
+    assert (await services.reports.downloads.takers("open", "noarch", OTHER[0])).spans[-1] == Span(None, 0, 0)
+    rows = await items(client, "reports/downloads", by="user", filename=OLD[0])
+    assert [(one["user"], one["downloads"]) for one in rows] == [("ada", 1)]
+    path = f"/files/open/noarch/{NEW[0]}?part=downloads"
+    async with browsing(services) as ada, browsing(services) as bob, browsing(services) as root:
+        for browser, name in ((ada, "ada"), (bob, "bob"), (root, "root")):
+            await browser.sign_in(name, PASSWORD)
+        assert "<td>bob</td>" in (await ada.get(path)).text
+        assert "audit/requests" not in (await ada.get(path)).text, "the access log of all channels is not for ada"
+        assert "<td>ada</td>" not in (await bob.get(path)).text
+        assert "3 downloads in 90 days" in (await bob.get(path)).text
+        address = unescape((await root.get(path)).text.partition('href="/audit/requests?')[2].partition('"')[0])
+        log = (await root.get(f"/audit/requests?{address}")).text
+        assert NEW[0] in log
+        assert OLD[0] not in log
 
 
 async def test_approvals_are_those_of_people_who_let_something_pass(client: httpx.AsyncClient) -> None:

@@ -33,6 +33,7 @@ class Permission(StrEnum):
     REQUEST_CREATE = "request:create"
     SIGNING_MANAGE = "signing:manage"
     TOKEN_MANAGE = "token:manage"
+    VIEW_SHARE = "view:share"
 
 
 class ScopeAction(StrEnum):
@@ -73,4 +74,5 @@ ACTION_OF = {
     Permission.REQUEST_CREATE: ScopeAction.ADD,
     Permission.SIGNING_MANAGE: ScopeAction.ADMIN,
     Permission.TOKEN_MANAGE: ScopeAction.ADMIN,
+    Permission.VIEW_SHARE: ScopeAction.ADMIN,
 }

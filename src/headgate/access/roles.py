@@ -32,6 +32,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.PROMOTION_APPROVE,
             Permission.PROMOTION_INTO,
             Permission.PROMOTION_OUT,
+            Permission.VIEW_SHARE,
         }
     ),
     "downloader": frozenset(_READING),
@@ -43,6 +44,7 @@ BUILT_IN: dict[str, frozenset[Permission]] = {
             Permission.AUDIT_READ,
             Permission.CHANNEL_READ,
             Permission.POLICY_READ,
+            Permission.VIEW_SHARE,
         }
     ),
 }

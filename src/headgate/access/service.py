@@ -12,6 +12,7 @@ from headgate.access.passwords import PasswordRules
 from headgate.access.permissions import ScopeAction
 from headgate.access.tokens import Token, TokenService, TokenWish
 from headgate.access.users import FirstPassword, UserService
+from headgate.access.views import ViewService
 from headgate.db import tables
 from headgate.db.engine import Database
 
@@ -25,7 +26,7 @@ class AccessRules:
 
 
 class AccessService:
-    """`users`, `groups`, `grants` and `tokens`: each change one transaction with its audit event."""
+    """`users`, `groups`, `grants`, `tokens` and `views`: each change one transaction with its audit event."""
 
     def __init__(self, database: Database, secret: bytes, rules: AccessRules) -> None:
         self._database = database
@@ -33,6 +34,7 @@ class AccessService:
         self.groups = GroupService(database)
         self.grants = GrantService(database)
         self.tokens = TokenService(database, secret, rules.token_max_days)
+        self.views = ViewService(database)
 
     async def create_user(self, actor: str, name: str, password: str, *, is_administrator: bool) -> None:
         """Add a user as whoever starts the server does; raises what `users.create` raises."""

@@ -130,6 +130,8 @@ class Action(StrEnum):
     USER_SET_ADMINISTRATOR = "user:set-administrator"
     USER_SET_MUST_CHANGE = "user:set-must-change"
     USER_SET_PASSWORD = "user:set-password"
+    VIEW_REMOVE = "view:remove"
+    VIEW_SAVE = "view:save"
 
 
 async def record(

@@ -39,6 +39,7 @@ from headgate.cli import (
     token,
     upload,
     user,
+    view,
     why,
     worker,
 )
@@ -107,6 +108,7 @@ app.add_typer(token.app, name="token")
 app.command("login")(login.login)
 app.command("logout")(login.logout)
 app.add_typer(session.app, name="session")
+app.add_typer(view.app, name="view")
 app.add_typer(oidc.app, name="oidc")
 app.add_typer(job.app, name="job")
 app.command("promote")(promote.promote)

@@ -23,6 +23,7 @@ def report_downloads(
     ] = None,
     channel: ChannelOption = None,
     package: Annotated[str | None, typer.Option("--package", metavar="NAME", help="Of this package.")] = None,
+    filename: Annotated[str | None, typer.Option("--file", metavar="NAME", help="Of this file.")] = None,
     user: Annotated[str | None, typer.Option("--user", metavar="NAME", help="By this user.")] = None,
     since: Since = None,
     until: Until = None,
@@ -30,7 +31,7 @@ def report_downloads(
     output: FileOption = None,
 ) -> None:
     """Count downloads, refusals and bytes."""
-    chosen = {"by": by or ["package"], "channel": channel, "package": package, "user": user}
+    chosen = {"by": by or ["package"], "channel": channel, "package": package, "filename": filename, "user": user}
     _save("downloads", form, output, **chosen, since=moment(since), until=moment(until))
 
 

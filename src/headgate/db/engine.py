@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from headgate.db import tables
+from headgate.db import hops, tables
 from headgate.kernel.errors import Unavailable
 
 T = TypeVar("T")
@@ -103,6 +103,10 @@ def _create_engine(url: str, *, is_sqlite: bool) -> AsyncEngine:
         return create_async_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
     engine = create_async_engine(url, pool_size=8, max_overflow=24)
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, _place: Any, options: dict[str, Any]) -> None:
+        options["async_creator_fn"] = hops.connect
+
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
@@ -113,10 +117,8 @@ def _create_engine(url: str, *, is_sqlite: bool) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Any) -> None:
-        if connection.get_execution_options().get("headgate_write", False):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:  # it touches no file, so it cannot fail; one hop to the connection's thread instead of three
-            connection.connection.dbapi_connection.run_async(lambda raw: raw.execute("BEGIN"))
+        is_write = connection.get_execution_options().get("headgate_write", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")
 
     return engine
 

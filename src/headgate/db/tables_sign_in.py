@@ -1,6 +1,6 @@
 """The tables of signing in: providers, sessions, devices that wait, and what may be used only once."""
 
-from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, String, Table
+from sqlalchemy import JSON, Boolean, Column, ForeignKey, Index, String, Table, UniqueConstraint
 
 from headgate.db.columns import Bytes, Moment
 from headgate.db.tables import Key, metadata
@@ -58,4 +58,19 @@ spent = Table(
     metadata,
     Column("digest", Bytes, primary_key=True),
     Column("expires_at", Moment, nullable=False, index=True),
+)
+
+# Filters of pages that somebody keeps under a name.
+saved_view = Table(
+    "saved_view",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("user_id", Key, ForeignKey("user_account.id", ondelete="CASCADE"), nullable=False),
+    Column("place", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("query", String, nullable=False),
+    Column("is_shared", Boolean, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("user_id", "place", "name"),
+    sqlite_autoincrement=True,
 )

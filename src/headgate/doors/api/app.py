@@ -46,6 +46,7 @@ from headgate.doors.api import (
     tokens,
     uploads,
     users,
+    views,
     waiting,
     why,
 )
@@ -132,6 +133,7 @@ def build_api(services: ApiServices) -> FastAPI:
         streams,
         reports,
         users,
+        views,
         groups,
         roles,
         grants,

@@ -32,13 +32,14 @@ async def report_downloads(
     by: Annotated[list[By], Query(max_length=7, description="What to count by; may be repeated.")] = [By.PACKAGE],  # noqa: B006 - FastAPI copies it
     channel: Word = None,
     package: Word = None,
+    filename: Word = None,
     user: Word = None,
     since: Since = None,
     until: Until = None,
 ) -> StreamingResponse:
     """Downloads of whole files, refusals and bytes."""
     require(caller, Permission.AUDIT_READ, channel)
-    period = Period(since=since, until=until, channel=channel, package=package, user=user)
+    period = Period(since=since, until=until, channel=channel, package=package, filename=filename, user=user)
     return send_table(services.reports.downloads.downloads(list(dict.fromkeys(by)), period), is_csv=is_csv)
 
 

@@ -27,7 +27,7 @@ function bytes(value) {
 }
 
 function seconds(value) {
-  if (value < 120) return `${NUMBER.format(value)} s`;
+  if (value < 90 && value !== 60) return `${NUMBER.format(value)} s`;
   return value < 7200 ? `${NUMBER.format(value / 60)} min` : `${NUMBER.format(value / 3600)} h`;
 }
 
@@ -40,9 +40,10 @@ const SAID = {
 
 // Ticks of times at whole minutes and hours, at most five of them.
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
-function stepOf(lines) {
+function ticksOf(lines) {
   const most = Math.max(...lines.flatMap((line) => line.values));
-  return STEPS.find((step) => most / step <= 5) ?? 172800;
+  const interval = STEPS.find((step) => most / step <= 5) ?? 172800;
+  return { interval, max: Math.ceil(most / interval) * interval };
 }
 
 const day = (name) => (/^\d{4}-\d\d-\d\d$/.test(name) ? name.slice(5) : name);
@@ -56,8 +57,7 @@ function options({ names, lines, kind = "line", stacked = false, unit = "count",
   const [atAxis, inFull] = SAID[unit];
   const category = { type: "category", data: names, inverse: lying, axisTick: { show: false },
     axisLabel: { color: ink, formatter: lying ? shortened : day }, axisLine: { lineStyle: { color: edge } } };
-  const value = { type: "value", minInterval: unit === "count" ? 1 : undefined, splitNumber: 4,
-    interval: unit === "seconds" ? stepOf(lines) : undefined,
+  const value = { type: "value", minInterval: unit === "count" ? 1 : undefined, splitNumber: 4, ...(unit === "seconds" ? ticksOf(lines) : {}),
     axisLabel: { color: ink, formatter: atAxis, hideOverlap: true }, splitLine: { lineStyle: { color: edge } } };
   const several = lines.length > 1;
   return {

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
+from headgate.access.views import Place
 from headgate.advisories.catalogue import AdvisoryFilter
 from headgate.advisories.curating import CurationFilter, new_claim
 from headgate.advisories.findings import AdvisoryStatus
@@ -16,6 +17,7 @@ from headgate.channels.incidents import IncidentKind
 from headgate.doors.web.terms import Terms, parse_terms
 from headgate.doors.web.toasts import Undo
 from headgate.doors.web.viewing import Viewer, change, signed_in
+from headgate.doors.web.views import saved_views
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.reports.overview import Matter, Overview
 
@@ -51,6 +53,7 @@ async def show_advisories(viewer: Viewer) -> Response:
         part="advisories_found.html",
         typed=typed,
         keys=_KEYS,
+        saved=await saved_views(viewer, Place.ADVISORIES, typed),
         matters=matters[start : start + _AT_ONCE],
         total=len(matters),
         following=following,

@@ -47,6 +47,7 @@ from headgate.doors.web import (
     system,
     tokens,
     users,
+    views,
 )
 from headgate.doors.web.failures import problem_answer, wrong, wrong_alone
 from headgate.doors.web.services import WebServices
@@ -69,6 +70,7 @@ ROUTES: Final = [
     *oidc.ROUTES,
     *api_docs.ROUTES,
     *account.ROUTES,
+    *views.ROUTES,
     *own_tokens.ROUTES,
     *device.ROUTES,
     *policy_drafts.ROUTES,

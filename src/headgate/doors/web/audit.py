@@ -11,12 +11,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
+from headgate.access.views import Place
 from headgate.audit.chain import Event
 from headgate.audit.requests import Sought
 from headgate.audit.streams import Stream
 from headgate.audit.trail import Proof, Wanted
+from headgate.doors.web.plots import Line, Plot
 from headgate.doors.web.terms import Terms, parse_terms
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
+from headgate.doors.web.views import saved_views
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound
 
@@ -33,6 +36,7 @@ _REQUEST_KEYS = {
     "user:": "who asked",
     "channel:": "of this channel",
     "package:": "for this package",
+    "file:": "for files of this name",
     "client:": "conda, mamba, pixi …",
     "sha256:": "for this file",
     "is:": "refused, or download, index, shard",
@@ -71,6 +75,7 @@ async def show_events(viewer: Viewer) -> Response:
         typed=typed,
         keys=_EVENT_KEYS,
         views=_VIEWS,
+        saved=await saved_views(viewer, Place.AUDIT, typed),
         events=events,
         following=following,
         exports=_exports(wanted),
@@ -106,7 +111,7 @@ async def show_requests(viewer: Viewer) -> Response:
     terms = parse_terms(typed, [key[:-1] for key in _REQUEST_KEYS])
     kind = terms.get("is")
     sought = Sought(
-        channel=terms.get("channel"), package=terms.get("package") or terms.text or None, sha256=terms.get("sha256"),
+        channel=terms.get("channel"), package=terms.get("package") or terms.text or None, sha256=terms.get("sha256"), filename=terms.get("file"),
         who=terms.get("user"), client=terms.get("client"), is_refused=True if kind == "refused" else None,
         kind=kind if kind in {"download", "index", "shard"} else None,
         since=terms.moment("since"), until=terms.moment("until"),
@@ -127,8 +132,13 @@ async def show_requests(viewer: Viewer) -> Response:
         keys=_REQUEST_KEYS,
         requests=requests,
         following=following,
-        days=[one.day.isoformat() for one in days],
-        counts=[one.downloads for one in days],
+        saved=await saved_views(viewer, Place.DOWNLOADS, typed),
+        plot=Plot(
+            "Downloads of the last 30 days",
+            "Day",
+            [one.day.isoformat() for one in days],
+            [Line("downloads", [one.downloads for one in days], "--plot-1")],
+        ),
     )
 
 

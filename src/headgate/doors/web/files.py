@@ -1,24 +1,31 @@
-"""One file: why it passes or does not, rule by rule; what it says, what is in it, what changed, where it has been."""
+"""One file: why it passes or does not, rule by rule; what it says, what is in it, what changed, who took it."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
+from headgate.audit.downloads import DayCount
 from headgate.audit.trail import Wanted
 from headgate.channels.file_sheets import FileSheets
+from headgate.channels.model import Channel
 from headgate.channels.sheets import STATES
 from headgate.conda.names import ArtifactName, Subdir
 from headgate.doors.web.judging import built_at, trace_of, world_of
 from headgate.doors.web.packages import install_lines
+from headgate.doors.web.plots import Line, Plot
 from headgate.doors.web.viewing import Viewer, anyone
+from headgate.doors.words import counted
 from headgate.kernel import clock
 
 _MOST_EVENTS = 20
+_MOST_TAKERS = 20
 _MONTHS = timedelta(days=90)
-_PARTS = ("verdict", "inside", "record", "history")
+_PARTS = ("verdict", "inside", "record", "downloads", "history")
 
 
 @anyone
@@ -38,6 +45,9 @@ async def show_file(viewer: Viewer) -> Response:
     if tab == "history" and viewer.may(Permission.AUDIT_READ, channel):
         wanted = Wanted(channel=channel.name, subject=f"{subdir}/{name.filename}")
         events = await services.audit.trail.list_events(wanted, limit=_MOST_EVENTS)
+    takers = None
+    if tab == "downloads" and viewer.may(Permission.AUDIT_READ, channel):
+        takers = await services.reports.downloads.takers(channel.name, subdir, name.filename, _MOST_TAKERS)
     since = clock.now() - _MONTHS
     daily = await services.audit.downloads.daily(channel.name, since, name=name.name, filename=name.filename)
     return viewer.page(
@@ -55,12 +65,33 @@ async def show_file(viewer: Viewer) -> Response:
         raw=json.dumps(sheet.record, indent=2, sort_keys=True, ensure_ascii=False),
         built_at=built_at(sheet.record),
         states=STATES,
-        days=[one.day.isoformat() for one in daily],
         events=events,
+        takers=takers,
+        plot=_plot(daily),
+        addresses=_addresses(viewer, channel, name),
         downloads=[one.downloads for one in daily],
         install=install_lines(viewer, channel, f"{name.name}={name.version}={name.build}"),
         url=viewer.url(f"/conda/{channel.name}/{subdir}/{name.filename}"),
     )
+
+
+def _plot(daily: Sequence[DayCount]) -> Plot:
+    said = f"{counted(sum(one.downloads for one in daily), 'download')} in 90 days"
+    line = Line("downloads", [one.downloads for one in daily], "--plot-1")
+    return Plot(said, "Day", [one.day.isoformat() for one in daily], [line])
+
+
+def _addresses(viewer: Viewer, channel: Channel, name: ArtifactName) -> dict[str, str | None]:
+    """Where the same figures are: as CSV, and request by request; for those who may read them there."""
+    chosen = {"channel": channel.name, "filename": name.filename}
+    csv = "/api/v1/reports/downloads?" + urlencode(
+        [*(("by", one) for one in ("user", "client", "day")), *chosen.items(), ("format", "csv")]
+    )
+    log = "/audit/requests?" + urlencode({"q": f"channel:{channel.name} file:{name.filename}"})
+    return {
+        "csv": csv if viewer.may(Permission.AUDIT_READ, channel) else None,
+        "log": log if viewer.may(Permission.AUDIT_READ) else None,
+    }
 
 
 ROUTES = [Route("/files/{channel:path}/{subdir}/{filename}", show_file)]

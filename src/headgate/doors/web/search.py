@@ -5,11 +5,13 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headgate.access.views import Place
 from headgate.channels.search import MOST
 from headgate.channels.search_found import Found
 from headgate.channels.search_query import KEYS, parse_query
 from headgate.doors.web.navigation import entries_for
 from headgate.doors.web.viewing import Viewer, anyone
+from headgate.doors.web.views import saved_views
 from headgate.kernel.errors import Invalid
 
 _MOST_OFFERED = 8
@@ -33,6 +35,7 @@ async def show_search(viewer: Viewer) -> Response:
         part="search_found.html",
         wanted=text,
         keys=KEYS,
+        saved=await saved_views(viewer, Place.SEARCH, text),
         found=found,
         mistake=mistake,
         channels=channels[:_MOST_OFFERED] if start == 0 else [],
