@@ -136,7 +136,7 @@ def test_a_part_is_approved(visit: Opens, feeds: LiveServer) -> None:
     approve.click()
     expect(page.locator("[data-toast]")).to_contain_text("What was left out is request")
     page.goto(f"/requests/{number}")
-    expect(page.get_by_text("because It is old")).to_be_visible()
+    expect(page.get_by_text("(It is old), which is")).to_be_visible()
     page.get_by_role("link", name=f"request {number + 1}").click()
     expect(page.get_by_role("heading", name=f"Request {number + 1}: lib=1")).to_be_visible()
     window.picture("request-rest")

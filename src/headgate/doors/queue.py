@@ -59,7 +59,7 @@ class Queue:
         if channels:
             found[WaitingKind.COOLDOWN] = await waiting.cooldowns(channels, services.policies.book)
             found[WaitingKind.APPROVAL] = await waiting.endings(channels)
-            found[WaitingKind.MALWARE], found[WaitingKind.BROKEN] = waiting.held(channels, everything)
+            found[WaitingKind.MALWARE], found[WaitingKind.BROKEN] = await waiting.held(channels, everything)
             names = {str(one.name) for one in channels}
             is_all = len(channels) == len(everything)
             known = await services.core.exemptions.list_exemptions()

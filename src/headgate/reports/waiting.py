@@ -139,11 +139,16 @@ class WaitingRoom:
         waits.number = len(waits.rows)
         return waits
 
-    def held(self, channels: Sequence[Channel], everything: Collection[Channel]) -> tuple[Waits, Waits]:
-        """What malware advisories hold back, and what is hidden as broken, as of the last look at all channels."""
+    async def held(self, channels: Sequence[Channel], everything: Collection[Channel]) -> tuple[Waits, Waits]:
+        """What malware advisories hold back, and what is hidden as broken, as of the last look at all channels.
+
+        Only the first look is waited for.
+        """
         key = tuple(sorted((one.id, one.revision) for one in everything))
         if key != self._key and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._look(key))
+        if self._held is None:
+            await self.settle()
         places, held = _places(channels), self._held
         if held is None:
             return Waits(), Waits()
