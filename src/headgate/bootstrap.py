@@ -274,6 +274,7 @@ class Services:
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
         await self.reports.overviews.close()
+        await self.reports.waiting.close()
         await self.audit.close()
         await self.watch.close()
         await self.core.database.close()

@@ -232,6 +232,7 @@ OTHERS = {
     "POST /requests/{id}/reject",
     "POST /requests/{id}/submit",
     "POST /requests/{id}/withdraw",
+    "GET /waiting",
     "POST /tokens",
     "PUT /views",
     "PUT /channels/{channel}/packages/{package}/note",

@@ -12,6 +12,7 @@ from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.approvals.life import Life
 from headgate.approvals.planning import Planner
+from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
@@ -173,6 +174,10 @@ class WebServices(Protocol):
     @property
     def requests(self) -> RequestService:
         """Takes requests and decisions on them."""
+
+    @property
+    def promotions(self) -> PromotionService:
+        """What passed from one channel into another."""
 
     @property
     def planner(self) -> Planner:
