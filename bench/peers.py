@@ -124,6 +124,21 @@ def nginx(bench: Bench, folder: Path, behind: LiveServer, blobs: Path) -> Peer:
     return Peer(bench, [program, "-c", str(config)], port)
 
 
+def plain_files(bench: Bench, folder: Path) -> Peer:
+    """A folder over HTTP, by nginx where there is one, as an upstream that is no part of what is measured."""
+    program, port = shutil.which("nginx") or "/usr/sbin/nginx", free_port()
+    if not Path(program).exists():
+        return Peer(bench, [sys.executable, "-m", "http.server", "-b", "127.0.0.1", "-d", str(folder), str(port)], port)
+    scratch = bench.folder("nginx-upstream")
+    config = scratch / "nginx.conf"
+    config.write_text(
+        f"daemon off; pid {scratch}/nginx.pid; error_log {scratch}/error.log; worker_processes 1; user root;\n"
+        "events { worker_connections 512; }\n"
+        f"http {{ access_log off; sendfile on; server {{ listen 127.0.0.1:{port}; root {folder}; }} }}\n"
+    )
+    return Peer(bench, [program, "-c", str(config)], port)
+
+
 def is_answering(port: int) -> bool:
     """Whether an HTTP request is answered, with whatever status."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)

@@ -1,15 +1,17 @@
-"""Full sync and publish of 600,000 records, and the next day's, on one core."""
+"""Full sync and publish of 600,000 records, and the next day's, on one core, from an upstream over HTTP on another."""
 
-import json
 import shutil
+from contextlib import ExitStack
 from typing import Any
 
+from bench.peers import plain_files
 from bench.scale import DOCUMENT, SUBDIR, place_day, scale_folder
-from bench.timing import Bench, Figure, at_most, ratio_of, run_child
+from bench.timing import Bench, Figure, at_most, on_core, ratio_of, run_child
 from tests.live import headgate
 
 _WORK = "bench.sync_work"
 _CHANNEL = "unapproved-conda"
+_PATH = "sync and publish"
 _FLOOR, _FULL = "the floor", "the full one"
 Samples = list[dict[str, Any]]
 
@@ -29,19 +31,17 @@ def run(bench: Bench) -> list[Figure]:
 
 def _two_days(bench: Bench, number: int) -> list[dict[str, Any]]:
     """A new data folder that follows day 0, then day 1, each in a process of its own."""
-    upstream, data = bench.folder("sync-upstream"), bench.scratch / f"sync-data-{number}"
-    place_day(0, upstream)
-    made = headgate("init", "--data", data, "--upstream", upstream.as_uri())
-    assert made.returncode == 0, made.stderr
+    folder, data = bench.folder("sync-upstream"), bench.scratch / f"sync-data-{number}"
+    place_day(0, folder)
     answers = []
-    for day in (0, 1):
-        place_day(day, upstream)
-        answers.append(
-            run_child(
-                _WORK, "headgate", data, _CHANNEL, SUBDIR, core=bench.server_core,
-                env={"HEADGATE_UPSTREAM__FILE_ROOTS": json.dumps([str(upstream)])},
-            )
-        )  # fmt: skip
+    with ExitStack() as stack:
+        with on_core(bench.client_core):
+            upstream = stack.enter_context(plain_files(bench, folder))
+        made = headgate("init", "--data", data, "--upstream", upstream.url)
+        assert made.returncode == 0, made.stderr
+        for day in (0, 1):
+            place_day(day, folder)
+            answers.append(run_child(_WORK, "headgate", data, _CHANNEL, SUBDIR, core=bench.server_core))
     shutil.rmtree(data)
     return answers
 
@@ -57,18 +57,19 @@ def _times(floor: Samples, plain: Samples, full: Samples, next_day: Samples) -> 
     names = f"{full[0]['changed']:,} names"
     changed = f"{next_day[0]['changed']:,} names"
     figures = [
-        Figure("sync and publish", "the floor", base, "s"),
-        Figure("sync and publish", "plain json", _of(plain, "sum"), "s", _FLOOR, ratio_of(_of(plain, "sum"), base)),
-        Figure("sync and publish", "full", total, "s", _FLOOR, ratio_of(total, base), at_most(3, is_ratio=True), names),
+        Figure(_PATH, "the floor", base, "s"),
+        Figure(_PATH, "plain json", _of(plain, "sum"), "s", _FLOOR, ratio_of(_of(plain, "sum"), base)),
+        Figure(_PATH, "full", total, "s", _FLOOR, ratio_of(total, base), at_most(3, is_ratio=True), names),
     ]
-    cpu_ratio = ratio_of(_of(full, "sum", "cpu"), _of(floor, "sum", "cpu"))
-    figures.append(Figure("sync and publish", "full, processor time", _of(full, "sum", "cpu"), "s", _FLOOR, cpu_ratio))
+    floor_s, full_s = _of(floor, "sum", "cpu"), _of(full, "sum", "cpu")
+    figures.append(Figure(_PATH, "the floor, processor time", floor_s, "s"))
+    figures.append(Figure(_PATH, "full, processor time", full_s, "s", _FLOOR, ratio_of(full_s, floor_s)))
     for step, label in (("sync", "full, until the shard index is committed"), ("render", f"full, {DOCUMENT}")):
-        figures.append(Figure("sync and publish", label, _of(full, step), "s", _FLOOR, ratio_of(_of(full, step), base)))
+        figures.append(Figure(_PATH, label, _of(full, step), "s", _FLOOR, ratio_of(_of(full, step), base)))
     later = _of(next_day, "sum")
     figures.append(
         Figure(
-            "sync and publish",
+            _PATH,
             "next day",
             later,
             "s",
@@ -80,7 +81,10 @@ def _times(floor: Samples, plain: Samples, full: Samples, next_day: Samples) -> 
     )
     for step, label in (("sync", "next day, until the shard index is committed"), ("render", f"next day, {DOCUMENT}")):
         ratio = ratio_of(_of(next_day, step), total)
-        figures.append(Figure("sync and publish", label, _of(next_day, step), "s", _FULL, ratio))
+        figures.append(Figure(_PATH, label, _of(next_day, step), "s", _FULL, ratio))
+    for step, label in (("sum", "next day, processor time"), ("sync", "next day, processor time without documents")):
+        seconds = _of(next_day, step, "cpu")
+        figures.append(Figure(_PATH, label, seconds, "s", _FULL, ratio_of(seconds, full_s)))
     return figures
 
 

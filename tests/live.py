@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
@@ -40,18 +40,31 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def headgate(
-    *words: str | Path, env: Mapping[str, str] | None = None, timeout: float = 90, stdin: str | None = None
+    *words: str | Path, env: Mapping[str, str] | None = None, stdin: str | None = None, is_apart: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of ours to its end."""
+    """Run a command of ours to its end: in this process where it can, for a new one takes its time; or apart from it."""
+    variables = dict(env or environment())
+    if is_apart or not _can_run_here():
+        return _run_apart(words, variables, stdin)
+    with mock.patch.dict(os.environ, variables, clear=True):
+        done = CliRunner().invoke(app, [str(word) for word in words], prog_name="headgate", input=stdin)
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+
+def _run_apart(
+    words: Sequence[str | Path], variables: dict[str, str], stdin: str | None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "headgate", *map(str, words)],
         capture_output=True,
         check=False,
-        env=dict(env or environment()),
+        env=variables,
         stdin=subprocess.DEVNULL if stdin is None else None,
         input=stdin,
         text=True,
-        timeout=timeout,
+        timeout=90,
     )
 
 
@@ -112,14 +125,8 @@ class LiveServer:
         return environment(HEADGATE_URL=self.url, HEADGATE_TOKEN=self.token)
 
     def run(self, *words: str | Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command of ours against this server: in this process where it can, for a new one takes its time."""
-        if not _can_run_here():
-            return headgate(*words, env=env or self.env)
-        with mock.patch.dict(os.environ, env or self.env, clear=True):
-            done = CliRunner().invoke(app, [str(word) for word in words], prog_name="headgate")
-        if done.exception is not None and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+        """Run a command of ours against this server."""
+        return headgate(*words, env=env or self.env)
 
     def json(self, *words: str | Path) -> Any:
         """The document that a command prints with `--json`; it must succeed."""

@@ -232,10 +232,10 @@ def test_jobs_are_listed_shown_and_retried(server: LiveServer) -> None:
 
 
 def test_second_server_on_the_folder_or_the_port_is_refused_in_a_sentence(server: LiveServer, tmp_path: Path) -> None:
-    same_folder = headgate("serve", "--data", server.data, "--port", "0")
+    same_folder = headgate("serve", "--data", server.data, "--port", "0", is_apart=True)
     assert same_folder.returncode == 1
     assert "Another process serves" in same_folder.stderr
-    same_port = headgate("serve", "--data", tmp_path / "other", "--port", str(server.port), "--json")
+    same_port = headgate("serve", "--data", tmp_path / "other", "--port", str(server.port), "--json", is_apart=True)
     assert same_port.returncode == 1
     assert json.loads(same_port.stdout)["code"] == "port-taken"
 

@@ -67,7 +67,8 @@ def test_init_as_json_is_one_document_and_says_whether_the_folder_is_new(tmp_pat
 
 
 def test_init_takes_the_password_from_the_environment_and_does_not_print_it(tmp_path: Path) -> None:
-    done = headgate("init", "--data", tmp_path / "data", env=environment(HEADGATE_ADMIN_PASSWORD=PASSWORD))
+    password = environment(HEADGATE_ADMIN_PASSWORD=PASSWORD)
+    done = headgate("init", "--data", tmp_path / "data", env=password, is_apart=True)
     assert done.returncode == 0
     assert PASSWORD not in done.stdout + done.stderr
     with closing(sqlite3.connect(tmp_path / "data" / "headgate.db")) as database:

@@ -35,9 +35,22 @@ class _Named(msgspec.Struct):
     name: str
 
 
+class _Usual(msgspec.Struct, rename={"conda": "packages.conda"}, forbid_unknown_fields=True):
+    """A document without any key but these."""
+
+    info: dict[str, Any] = {}
+    packages: RawMap = {}
+    conda: RawMap = {}
+    v3: dict[str, RawMap] = {}
+    removed: list[str] = []
+    repodata_version: Any = 1
+    signatures: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 _OWN_KEYS = ("info", "packages", "packages.conda", "v3", "removed", "repodata_version")
 _record_decoder = msgspec.json.Decoder(Record)
 _name_decoder = msgspec.json.Decoder(_Named)
+_usual_decoder = msgspec.json.Decoder(_Usual)
 
 
 class Fragments(msgspec.Struct):
@@ -95,23 +108,34 @@ def split_repodata(document: bytes | memoryview) -> Repodata:
     Raises Invalid `repodata-invalid` when it is not JSON, is cut short, or its maps are not maps.
     """
     try:
-        top = msgspec.json.decode(document, type=RawMap)
-        packages = _part(top, "packages", RawMap)
-        conda = _part(top, "packages.conda", RawMap)
-        v3 = _part(top, "v3", dict[str, RawMap])
-        removed = _part(top, "removed", list[str])
-        info = _part(top, "info", dict[str, Any])
+        found, extras = _read(document)
     except (ValueError, RecursionError) as error:
         what = f"This is not a repodata document ({_opening(document)}): {error}."
         raise Invalid("repodata-invalid", what) from error
-    extras = {key: raw for key, raw in top.items() if key not in _OWN_KEYS}
     grouping = _Grouping()
-    grouping.add_files(packages, attrgetter("packages"))
-    grouping.add_files(conda, attrgetter("conda"))
-    for group, records in v3.items():
+    grouping.add_files(found.packages, attrgetter("packages"))
+    grouping.add_files(found.conda, attrgetter("conda"))
+    for group, records in found.v3.items():
         grouping.add_v3(group, records)
-    grouping.add_removed(removed)
-    return Repodata(info=info, names=grouping.names, extras=extras, skipped=grouping.skipped)
+    grouping.add_removed(found.removed)
+    return Repodata(info=found.info, names=grouping.names, extras=extras, skipped=grouping.skipped)
+
+
+def _read(document: bytes | memoryview) -> tuple[_Usual, RawMap]:
+    """The members of a document, and what else it has: in one pass, unless there are keys that hardly any has."""
+    try:
+        found = _usual_decoder.decode(document)
+    except msgspec.ValidationError:
+        top = msgspec.json.decode(document, type=RawMap)
+        found = _Usual(
+            info=_part(top, "info", dict[str, Any]),
+            packages=_part(top, "packages", RawMap),
+            conda=_part(top, "packages.conda", RawMap),
+            v3=_part(top, "v3", dict[str, RawMap]),
+            removed=_part(top, "removed", list[str]),
+        )
+        return found, {key: raw for key, raw in top.items() if key not in _OWN_KEYS}
+    return found, {} if found.signatures is msgspec.UNSET else {"signatures": found.signatures}
 
 
 def _part(top: RawMap, key: str, kind: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import zstandard
 
-from headgate.conda.names import is_package_name, is_safe_filename
+from headgate.conda.names import are_safe_filenames, is_package_name, is_safe_filename
 from headgate.conda.records import Record
 from headgate.kernel.errors import Invalid
 
@@ -77,17 +77,15 @@ class Shard(msgspec.Struct, rename={"conda": "packages.conda"}):
 
         A source is trusted by name: a record that hides in the shard of another must not come through it.
         """
-        head = f"{name}-"
+        head, start = f"{name}-", len(name) + 1
         foreign = [
             filename
             for filename, record in self.records()
-            if record.get("name") != name or not filename.startswith(head) or not _has_parts(filename, len(head))
+            if record.get("name") != name
+            or not filename.startswith(head)
+            or (filename.count("-", start) != 1 and not filename.endswith(".whl"))
         ]
         return foreign + [filename for filename in self.removed if not filename.startswith(head)]
-
-
-def _has_parts(filename: str, start: int) -> bool:
-    return filename.endswith(".whl") or filename.count("-", start) == 1
 
 
 class ShardIndex(msgspec.Struct):
@@ -177,7 +175,10 @@ def unpack_shard(data: bytes) -> bytes:
 
 def check_filenames(shard: Shard) -> None:
     """Raise Invalid `shard-invalid` when a key could do harm as part of a URL or path."""
-    for filename in chain(shard.packages, shard.conda, shard.removed, *shard.v3.values()):
+    filenames = [*chain(shard.packages, shard.conda, shard.removed, *shard.v3.values())]
+    if are_safe_filenames(filenames):
+        return
+    for filename in filenames:
         if not is_safe_filename(filename):
             raise Invalid("shard-invalid", f"{filename[:211]!r} cannot be the name of a package file.")
 

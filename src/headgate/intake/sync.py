@@ -178,9 +178,13 @@ def _doubting(place: _Place, names: Collection[str]) -> _Place:
 
 
 async def _vouch(
-    database: Database, place: _Place, reader: Reader, listing: UpstreamListing, changed: Collection[str]
+    database: Database, place: _Place, reader: Reader, listing: UpstreamListing, stored: tuple[list[str], set[str]]
 ) -> Found:
-    """See who vouches for what is stored, and let it through the filters again if they ask."""
+    """See who vouches for what is stored, and let it through the filters again if they ask.
+
+    `stored`: the names that changed, and those of them whose records name no attestations.
+    """
+    changed, silent = stored
     said = listing.extras.get("signatures")
     signatures = msgspec.json.decode(said, type=dict[str, msgspec.Raw]) if said else {}
     known = listing.fingerprints.keys()
@@ -190,7 +194,8 @@ async def _vouch(
     if place.screen.needs_vouched and not place.source.settings.signatures.is_signed:
         # Claims alone count here, and they may change while their records do not.
         names |= {package_of(file) for file in unpack_vouched(place.signed).signed ^ signatures.keys()} & set(known)
-    found = await place.voucher.look(names, signatures, listing.base_url, reader)
+    is_signed = bool(signatures) or place.voucher.settings.is_signed
+    found = await place.voucher.look(names if is_signed else names - silent, signatures, listing.base_url, reader)
     if not place.screen.needs_vouched:
         return found
     before = _without(unpack_vouched(place.signed), names)
@@ -247,12 +252,13 @@ async def _take(
     # upstream's state no longer describes what we hold, until `_finish` says what does.
     async with database.write() as connection:
         await _update_place(connection, place, base_url=reader.keep_base(listing.base_url), state=None)
-    done = 0
+    done, silent = 0, set[str]()
     async for batch in _batches(listing, changed):
         await _store(database, place, listing.fingerprints, batch)
+        silent |= _silent(batch)
         done += len(batch)
         await progress(f"{place.subdir}: names", done, len(changed))
-    found = await _vouch(database, place, reader, listing, changed)
+    found = await _vouch(database, place, reader, listing, (changed, silent))
     await _keep_cached(database, place, gone)
     await progress(f"{place.subdir}: publishing", done, len(changed))
     await _finish(database, place, listing, Counts(len(changed), len(gone), found))
@@ -292,6 +298,13 @@ async def _store(
         rows = {name: (fingerprints[name], digest) for name, (digest, _) in encoded.items()}
         await save_source_shards(connection, place.source_subdir, rows, left.digests)
         await learn(connection, _purls(batch), {})
+
+
+def _silent(batch: Mapping[str, Shard]) -> set[str]:
+    """The names none of whose records names attestations: most, and nobody has to look at them again."""
+    return {
+        name for name, shard in batch.items() if not any("attestations_sha256" in rec for _, rec in shard.records())
+    }
 
 
 def _purls(batch: Mapping[str, Shard]) -> dict[str, set[str]]:

@@ -4,7 +4,17 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from headgate.conda.names import KNOWN_SUBDIRS, ArtifactName, ChannelName, PackageName, Sha256, Subdir, package_of
+from headgate.conda.names import (
+    KNOWN_SUBDIRS,
+    ArtifactName,
+    ChannelName,
+    PackageName,
+    Sha256,
+    Subdir,
+    are_safe_filenames,
+    is_safe_filename,
+    package_of,
+)
 from headgate.kernel.errors import Invalid
 
 # Lock files name some R packages with the file name's version and others with one that lost its underscore.
@@ -152,3 +162,13 @@ def real_records(shared: Path):
 def files_of(document: bytes):
     repodata = json.loads(document)
     yield from (repodata["packages"] | repodata["packages.conda"]).items()
+
+
+@pytest.mark.parametrize("odd", ["", "..", "a..b", ".a", "-a", "a\nb", "a\n", "\na", "a/b", "a b", "A", "é", "a" * 212])
+def test_names_of_files_are_safe_together_as_they_are_alone(odd: str) -> None:
+    sound = ["a-1-0.conda", "_b-1!2.0+cu-0.tar.bz2", "a" * 211, "a."]
+    assert are_safe_filenames(sound)
+    assert all(map(is_safe_filename, sound))
+    assert not is_safe_filename(odd)
+    for place in range(len(sound) + 1):
+        assert not are_safe_filenames([*sound[:place], odd, *sound[place:]])

@@ -43,6 +43,16 @@ def test_document_is_split_by_package_name() -> None:
     assert repodata.names["d"].decode() == Shard(removed=["d-1-0.conda"])
 
 
+def test_a_key_that_hardly_any_document_has_changes_nothing_else() -> None:
+    usual, odd = split(DOCUMENT), split({"odd": [1], **DOCUMENT})
+    assert {key: bytes(raw) for key, raw in odd.extras.items()} == {
+        "odd": b"[1]", "signatures": bytes(usual.extras["signatures"]),
+    }  # fmt: skip
+    assert (odd.info, odd.skipped) == (usual.info, usual.skipped)
+    prints = [{name: one.fingerprint() for name, one in found.names.items()} for found in (usual, odd)]
+    assert prints[0] == prints[1]
+
+
 def test_split_and_render_give_the_document_back() -> None:
     repodata = split(DOCUMENT)
     shards = [repodata.names[name].decode() for name in sorted(repodata.names)]

@@ -106,7 +106,6 @@ async def show_coverage(viewer: Viewer) -> Response:
         rows=[(name, one) for name, one in sorted(rows, key=lambda row: (row[0], row[1].subdir)) if name in names],
         is_under_way=is_under_way,
         overview=overview,
-        feeds=await viewer.services.advisories.feeds.list_feeds(),
     )
 
 

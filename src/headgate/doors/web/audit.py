@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from headgate.audit.streams import Stream
 from headgate.audit.trail import Proof, Wanted
 from headgate.doors.web.plots import Line, Plot
 from headgate.doors.web.terms import Terms, parse_terms
-from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
+from headgate.doors.web.viewing import Viewer, change, large_change, require_typed, signed_in
 from headgate.doors.web.views import saved_views
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound
@@ -153,7 +153,18 @@ async def show_proof(viewer: Viewer) -> Response:
     return _proof_page(viewer, streams, proof=proof)
 
 
-@change
+@signed_in
+async def fetch_evidence(viewer: Viewer) -> Response:
+    """An evidence pack of whole days: the API makes it."""
+    viewer.require(Permission.AUDIT_READ)
+    days = {key: _day(viewer.request.query_params.get(key, "")) for key in ("since", "until")}
+    if days["until"] is not None:
+        days["until"] += timedelta(days=1, microseconds=-1)
+    period = {key: day.isoformat() for key, day in days.items() if day is not None}
+    return viewer.go("/api/v1/audit/evidence" + (f"?{urlencode(period)}" if period else ""))
+
+
+@large_change
 async def add_stream(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Send events on; a webhook's secret is shown on the answer, and nowhere else."""
     viewer.require(Permission.AUDIT_MANAGE)
@@ -201,6 +212,13 @@ def _exports(wanted: Wanted) -> dict[str, str]:
     return {form: "/api/v1/audit/export?" + urlencode({**chosen, "format": form}) for form in ("csv", "json")}
 
 
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        raise Invalid("filter-invalid", f"{text[:20]!r} is not a day such as 2026-01-31.") from None
+
+
 def _number(text: str | None) -> int | None:
     if text is None:
         return None
@@ -233,6 +251,7 @@ ROUTES = [
     Route("/audit/events/{number}", show_event),
     Route("/audit/requests", show_requests),
     Route("/audit/proof", show_proof),
+    Route("/audit/evidence", fetch_evidence),
     Route("/audit/streams/add", add_stream, methods=["POST"]),
     Route("/audit/streams/remove", remove_stream, methods=["POST"]),
 ]

@@ -147,9 +147,11 @@ async def roll_back(viewer: Viewer, form: Mapping[str, str]) -> Response:
 def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
     """What every page of a channel shows: its name, its tabs, and whether the viewer manages it."""
     path = f"/channels/{channel.name}"
-    tabs = [("Overview", path), ("Revisions", f"{path}/revisions")]
+    tabs = [("Overview", path), ("Files", f"{path}/files"), ("Revisions", f"{path}/revisions")]
     if channel.kind is ChannelKind.MIRROR:
         tabs.append(("Mirrors", f"{path}/mirrors"))
+    if channel.kind is ChannelKind.HOSTED:
+        tabs.append(("Requests", f"{path}/request-rules"))
     return {"channel": channel, "tabs": tabs, "may_manage": viewer.may(Permission.CHANNEL_MANAGE, channel)}
 
 

@@ -108,7 +108,7 @@ async def _feeds(viewer: Viewer) -> list[Matter]:
         Matter(
             f"Feed {one.name} is {'failing' if one.failure else 'stale'}",
             one.failure or "It was not read for more than two days: what is published since is not known here.",
-            "/advisories/coverage",
+            "/advisories/feeds",
             at=one.read_at,
             state="blocked" if one.failure else "warned",
         )

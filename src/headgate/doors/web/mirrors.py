@@ -11,11 +11,13 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.audit.events import Action
 from headgate.channels.mirror_service import find_mirror, mirror_of
-from headgate.channels.mirrors import changed
+from headgate.channels.mirrors import changed, new
 from headgate.channels.model import Channel
+from headgate.conda.names import Subdir
 from headgate.doors.web.channel import frame
+from headgate.doors.web.channels import lines_of
 from headgate.doors.web.streams import stream
-from headgate.doors.web.viewing import Viewer, anyone, change
+from headgate.doors.web.viewing import Viewer, anyone, change, large_change, require_typed
 from headgate.doors.words import size, span
 from headgate.intake.dry_run import dry_run
 from headgate.intake.status import mirror_status
@@ -83,6 +85,7 @@ async def show_mirror(viewer: Viewer) -> Response:
         source=source,
         network=source.settings.network,
         filters=source.settings.filters,
+        trust=source.settings.signatures,
         schedule=source.settings.schedule,
         warnings=viewer.services.routes.warnings(source),
         bundles=[one.name for one in bundles],
@@ -130,6 +133,41 @@ async def set_schedule(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Keep when it is synced by itself."""
     schedule = {"cron": form.get("cron", "").strip(), "timezone": form.get("timezone", "").strip() or "UTC"}
     return await _set(viewer, {"schedule": schedule}, "The schedule is kept.")
+
+
+@large_change
+async def set_trust(viewer: Viewer, form: Mapping[str, str]) -> Response:
+    """Keep what is checked of its signatures and attestations; a root that is not given stays."""
+    trust: dict[str, Any] = {
+        key: form.get(key, "").strip() for key in ("content_trust", "attestations", "metadata_url")
+    }
+    trust["accept_expired"] = "accept_expired" in form
+    if root := form.get("root", "").strip():
+        trust["root"] = root
+    said = "What is checked counts from this sync on."
+    return await _set(viewer, {"signatures": trust}, said, is_synced=True)
+
+
+@change
+async def add_mirror(viewer: Viewer, form: Mapping[str, str]) -> Response:
+    """Follow one more, behind those it has."""
+    channel = viewer.channel(Permission.MIRROR_MANAGE)
+    subdirs = [Subdir.parse(one) for one in lines_of(form.get("subdirs", ""))]
+    wanted = new(form.get("name", "").strip() or None, lines_of(form.get("urls", "")), subdirs or None, {})
+    name = await viewer.services.core.mirrors.add(viewer.actor, channel.name, wanted)
+    await viewer.services.snapshots.reload()
+    return viewer.go(f"/channels/{channel.name}/mirrors/{name}", f"{channel.name} follows {name}, too. Test the way.")
+
+
+@change
+async def remove_mirror(viewer: Viewer, form: Mapping[str, str]) -> Response:
+    """What only it has leaves the index: the name is asked for."""
+    channel = viewer.channel(Permission.MIRROR_MANAGE)
+    name = viewer.request.path_params["name"]
+    require_typed(form, name)
+    await viewer.services.core.mirrors.remove(viewer.actor, channel.name, name)
+    await viewer.services.snapshots.reload()
+    return viewer.go(f"/channels/{channel.name}/mirrors", f"{channel.name} follows {name} no longer.")
 
 
 @change
@@ -216,12 +254,15 @@ def state_of(job: Job) -> dict[str, Any]:
 _MIRROR = "/channels/{channel:path}/mirrors/{name}"
 ROUTES = [
     Route("/channels/{channel:path}/mirrors", show_mirrors),
+    Route("/channels/{channel:path}/mirrors", add_mirror, methods=["POST"]),
     Route("/channels/{channel:path}/sync", sync, methods=["POST"]),
     Route("/channels/{channel:path}/sync", follow_sync),
     Route(f"{_MIRROR}/counts", count_filtered),
     Route(f"{_MIRROR}/filters", set_filters, methods=["POST"]),
     Route(f"{_MIRROR}/network", set_network, methods=["POST"]),
     Route(f"{_MIRROR}/schedule", set_schedule, methods=["POST"]),
+    Route(f"{_MIRROR}/trust", set_trust, methods=["POST"]),
+    Route(f"{_MIRROR}/remove", remove_mirror, methods=["POST"]),
     Route(f"{_MIRROR}/test", test, methods=["POST"]),
     Route(_MIRROR, show_mirror),
 ]

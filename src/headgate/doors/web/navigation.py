@@ -47,6 +47,7 @@ ENTRIES: Final[Sequence[Entry]] = (
     Entry("Search", "/search", "search", _everyone),
     Entry("Requests", "/requests", "inbox", _members),
     Entry("Channels", "/channels", "channels", _everyone),
+    Entry("Pipelines", "/pipelines", "next", _members),
     Entry("Policies", "/policies", "policy", _on_server(Permission.POLICY_READ)),
     Entry("Exemptions", "/exemptions", "scale", _on_server(Permission.POLICY_READ)),
     Entry("Advisories", "/advisories", "advisory", _on_server(Permission.ADVISORY_READ)),

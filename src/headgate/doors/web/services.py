@@ -11,6 +11,7 @@ from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.approvals.life import Life
+from headgate.approvals.planning import Planner
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
@@ -167,6 +168,10 @@ class WebServices(Protocol):
     @property
     def requests(self) -> RequestService:
         """Takes requests and decisions on them."""
+
+    @property
+    def planner(self) -> Planner:
+        """Says what would pass."""
 
     @property
     def request_rules(self) -> RulesService:
