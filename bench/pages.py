@@ -22,7 +22,7 @@ from tests.waiting import eventually
 _CHANNEL = "big"
 _PEOPLE = 10
 _WORDS = ("numpy", "py", "lib", "r-", "python", "qt", "cuda", "license:mit", "test", "age:<400d numpy", "gcc", "data")
-_LOADED = ("/", "/channels", f"/channels/{_CHANNEL}", "/requests", "/policies", "/advisories", "/advisories/coverage", "/audit",
+_LOADED = ("/", "/channels", f"/channels/{_CHANNEL}", "/requests", "/requests/waiting", "/policies", "/advisories", "/advisories/coverage", "/audit",
            "/audit/requests", "/audit?q=action:policy", "/admin/users", "/admin/storage", "/admin/health")  # fmt: skip
 _POLICY = """name = "bench"
 mode = "enforce"

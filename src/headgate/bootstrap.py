@@ -56,6 +56,7 @@ from headgate.channels.mirrors import PURPOSE
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
 from headgate.channels.proofs import TOPIC as PROOFS
+from headgate.channels.retention import Ages, Retention
 from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
@@ -164,6 +165,7 @@ class Core:
     trust: TrustService
     signing: SigningService
     life: Life
+    retention: Retention
 
 
 def build_core(place: Place) -> Core:
@@ -191,7 +193,13 @@ def build_core(place: Place) -> Core:
         trust=TrustService(database),
         signing=SigningService(database, secret),
         life=open_life(database, store),
+        retention=Retention(database, _ages(place.settings)),
     )
+
+
+def _ages(settings: Settings) -> Ages:
+    upkeep = settings.upkeep
+    return Ages(timedelta(days=upkeep.shard_age_days), timedelta(hours=upkeep.blob_age_hours))
 
 
 def _lifetime(settings: Settings) -> Lifetime:
@@ -266,6 +274,7 @@ class Services:
         await asyncio.to_thread(self.jobs.close)
         await self.rounds.close()
         await self.reports.overviews.close()
+        await self.reports.waiting.close()
         await self.audit.close()
         await self.watch.close()
         await self.core.database.close()

@@ -4,25 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from headgate.doors.web import admin
 from tests.browser.watching import PHONE, Visit
 from tests.live import LiveServer
 
 Opens = Callable[..., Visit]
-PARTS = [
-    "users",
-    "groups",
-    "roles",
-    "grants",
-    "explain",
-    "tokens",
-    "providers",
-    "network",
-    "signing",
-    "jobs",
-    "storage",
-    "health",
-    "settings",
-]
+PARTS = [path.removeprefix("/admin/") for _, path, _ in admin.PARTS]
 NEW = "a long enough password of hers"
 
 

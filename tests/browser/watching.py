@@ -95,7 +95,7 @@ class Visit:
     def assert_quiet(self) -> None:
         """Nothing was complained of."""
         left = [one for one in self.complaints if not any(part in one for part in self.tolerated)]
-        assert left == []
+        assert left == [], left
 
     def assert_fits(self) -> None:
         """Nothing is wider than the window."""

@@ -60,8 +60,24 @@ def test_an_incident_is_seen_declared_and_lifted_and_all_of_it_is_on_record(serv
     said(server, "audit", "evidence", pack)
     assert "The pack is whole" in said(server, "audit", "verify", "--pack", pack)
     assert "The chain is whole" in said(server, "audit", "verify")
-    for report in (("licences", "team"), ("storage",), ("stale", "team", "--days", "0"), ("approvals",)):
+    for report in (
+        ("licences", "team"),
+        ("storage",),
+        ("stale", "team", "--days", "0"),
+        ("approvals",),
+        ("advisories",),
+        ("syncs",),
+    ):
         assert "," in said(server, "report", *report)
+
+
+def test_views_are_saved_listed_and_removed_and_a_clean_up_is_foreseen(server: LiveServer) -> None:
+    made = server.json("view", "save", "audit", "Policies", "action:policy since:30d", "--share")
+    assert "action:policy since:30d" in said(server, "view", "list", "--page", "audit")
+    said(server, "view", "remove", str(made["id"]))
+    assert server.json("view", "list") == []
+    assert server.json("channel", "retention", "team")["files"] == 0
+    assert "0 files, 0 bytes" in said(server, "channel", "retention")
 
 
 def test_events_are_sent_on_while_they_happen(server: LiveServer) -> None:

@@ -1,8 +1,10 @@
 """Two feeds: engineers promote out of one into the other, developers install from the other alone."""
 
+import json
 import sqlite3
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +115,42 @@ def test_what_was_asked_for_and_approved_installs_from_the_target_alone(
     key = developer["HEADGATE_TOKEN"]
     url = f"{server.url.replace('://', f'://api:{key}@')}/conda/{lab}"
     assert any(one.startswith("pandas-") for one in rattler.install(url, ["pandas"]))
+
+
+def test_a_part_that_was_approved_until_a_date_leaves_by_itself(server: LiveServer) -> None:
+    trial = "trial-conda"
+    server.json("channel", "create", trial, "--kind", "hosted", "--privacy", "public")
+    for role, group in (("downloader", "Developers"), ("approver", "Network Engineers")):
+        server.json("grant", "add", "--group", group, "--role", role, "--channel", trial)
+    engineer = server.env | {"HEADGATE_TOKEN": key_of(server, "nadia")}
+    words = ("request", "create", "numpy", "pandas", "--from", OUTSIDE, "--to", trial, "--platform", "linux-64")
+    number = str(server.json(*words)["id"])
+    part = ("--leave-out", "pandas")
+    look = server.json("request", "show", number, *part)["preview"]["plan"]
+    assert not any(one["name"] == "pandas" for one in look["items"])
+    done = server.run("request", "approve", number, *part, "--reason", "Later", "--until", "5d", env=engineer)
+    assert done.returncode == 0, done.stderr
+    rest = server.json("request", "show", number)["rest"]
+    assert f"What was left out is request {rest}." in done.stdout
+    assert server.json("request", "show", str(rest))["wants"] == ["pandas"]
+    assert server.json("request", "waiting", "--kind", "approval")["items"][0]["channel"] == trial
+    told = server.run("why", trial, "numpy")
+    assert "Approved until" in told.stdout
+
+    database = sqlite3.connect(server.data / "headgate.db", timeout=30)
+    with database:
+        database.execute("UPDATE artifact SET ends_at = 1 WHERE ends_at IS NOT NULL")
+    database.close()
+    listing = ("artifact", "list", trial)
+    assert eventually(lambda: {one["status"] for one in server.json(*listing)} == {"lapsed"}, 60)
+    (numpy,) = [f"{one['subdir']}/{one['filename']}" for one in server.json(*listing) if one["package"] == "numpy"]
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        fetched(f"{server.url}/conda/{trial}/{numpy}")
+    said = json.loads(caught.value.read())
+    assert (said["code"], said["request"]) == (
+        "approval-ended", f"{server.url}/requests/new?want={numpy}&target={trial}",
+    )  # fmt: skip
+    assert "Its approval ended" in server.run("why", trial, "numpy").stdout
 
 
 def test_what_nobody_decides_on_expires_by_itself(server: LiveServer) -> None:

@@ -9,24 +9,11 @@ from headgate.access.permissions import Permission
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
+from headgate.doors.web import admin
 from tests.http.browsing import Browser, browsing
 
 PASSWORD = "correct horse battery"
-PARTS = [
-    "users",
-    "groups",
-    "roles",
-    "grants",
-    "explain",
-    "tokens",
-    "providers",
-    "network",
-    "signing",
-    "jobs",
-    "storage",
-    "health",
-    "settings",
-]
+PARTS = [path.removeprefix("/admin/") for _, path, _ in admin.PARTS]
 POSTS = [
     "users", "users/ada/change", "users/ada/delete", "users/ada/sessions/end", "groups", "groups/add", "groups/remove",
     "groups/delete", "roles", "roles/delete", "grants", "grants/remove", "tokens/revoke", "providers", "providers/test",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,9 @@ from headgate.bootstrap import Services
 from headgate.channels.mirrors import Mirror
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
+from headgate.db import tables
+from headgate.kernel import clock
+from tests.browser.watching import assert_valid
 from tests.http.browsing import Browser, browsing
 
 PASSWORD = "correct horse battery"
@@ -27,7 +31,7 @@ CHANGES = [
     (f"{OUTER}/mirrors/main/test", {}),
     ("/new-channel", {"how": "hosted", "name": "new"}),
 ]
-LOOKS = [f"{TEAM}/rollback?to=noarch%3D0", f"{OUTER}/mirrors/main", f"{OUTER}/mirrors/main/counts"]
+LOOKS = [f"{TEAM}/retention", f"{TEAM}/rollback?to=noarch%3D0", f"{OUTER}/mirrors/main", f"{OUTER}/mirrors/main/counts"]
 
 
 @pytest.fixture
@@ -110,3 +114,24 @@ async def test_forms_that_make_no_sense_are_refused(
     assert answer.status_code in {404, 409, 422}
     assert code in answer.text
     assert await channels(services) == before
+
+
+async def test_what_a_clean_up_would_remove_is_shown_before_it_does(services: Services, browser: Browser) -> None:
+    await browser.sign_in("ada", PASSWORD)
+    assert "Nothing would go" in (await browser.get(f"{TEAM}/retention")).text
+    sha256, size_bytes = await services.core.store.render(lambda writer: writer.write(b"deleted"))
+    moment = clock.now() - services.core.retention.ages.blob - timedelta(hours=1)
+    subdir = services.catalog.get("team").subdirs["noarch"].id
+    async with services.core.database.write() as connection:
+        await connection.execute(tables.blob.insert().values(sha256=sha256, size_bytes=size_bytes, created_at=moment))
+        await connection.execute(
+            tables.artifact.insert().values(
+                subdir_id=subdir, filename="gone-1.0-0.conda", package="gone", status="deleted", origin="upload",
+                sha256=sha256, size_bytes=size_bytes, record=b"{}", created_at=moment, created_by="test",
+            )
+        )  # fmt: skip
+    for path in (f"{TEAM}/retention", "/admin/storage?foresee=yes"):
+        shown = await browser.get(path)
+        assert_valid(shown.text)
+        assert "gone-1.0-0.conda" in shown.text, path
+    assert "gone-1.0-0.conda" not in (await browser.get("/admin/storage")).text

@@ -34,7 +34,8 @@ class Limits:
         """The comment of such an approval with what limits it, in words."""
         less = f"All but {', '.join(self.left_out)}: {self.left_out_why}" if self.left_out else ""
         until = f"Until {self.ends_at:%Y-%m-%d %H:%M} UTC." if self.ends_at else ""
-        return " ".join(one for one in (comment, until, less) if one)
+        said = comment if not comment or comment[-1] in ".!?" or not (less or until) else f"{comment}."
+        return " ".join(one for one in (said, until, less) if one)
 
     def as_json(self) -> dict[str, Any]:
         """What the audit trail says of it; nothing where nothing is limited."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.audit.access_store import AccessStore, read_parts
+from headgate.audit.access_store import AccessStore, Row, read_parts
 from headgate.audit.access_tables import part_table
 from headgate.kernel import clock
 
@@ -33,27 +33,15 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, or `times` that agreed in all of this within a tenth of a second."""
+    """One request as its row has it, or as many as agreed in all of this within a tenth of a second."""
 
     place: Place
-    at: datetime
-    times: int
-    kind: str
-    method: str
-    channel: str
-    subdir: str
-    filename: str
-    package: str
-    sha256: str
-    who: str
-    token: str
-    address: str
-    client: str
-    client_version: str
-    agent: str
-    verdict: str
-    status: int
-    bytes: int
+    row: Row
+
+    @property
+    def at(self) -> datetime:
+        """When it was answered."""
+        return clock.from_ms(self.row.at)
 
 
 class AccessReader:
@@ -95,5 +83,4 @@ async def _read(
 
 
 def _request(name: str, row: Any) -> Request:
-    values = dict(row._mapping)  # noqa: SLF001 - the public way to a row's mapping
-    return Request((name, values.pop("id")), clock.from_ms(values.pop("at")), **values)
+    return Request((name, row.id), Row(*(getattr(row, key) for key in Row._fields)))

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import and_, delete, exists, or_, select
 
 from headgate.conda.names import Sha256
 from headgate.db import tables
@@ -13,13 +13,10 @@ from headgate.kernel import clock
 from headgate.storage.local import BlobStore
 
 
-async def collect_entries(database: Database, age: timedelta) -> int:
-    """Forget entries that a revision older than `age` superseded; how many.
-
-    What is left still tells every revision of the last `age`, and the newest entry of each name for ever.
-    """
+def superseded_entries(age: timedelta) -> tuple[Any, Any]:
+    """Entries, under another name, and when a revision older than `age` has superseded one."""
     old, newer, revision = tables.entry.alias("old"), tables.entry.alias("newer"), tables.revision
-    superseded = (
+    superseding = (
         select(newer.c.revision)
         .join(revision, (revision.c.subdir_id == newer.c.subdir_id) & (revision.c.number == newer.c.revision))
         .where(
@@ -29,9 +26,37 @@ async def collect_entries(database: Database, age: timedelta) -> int:
             revision.c.created_at < clock.now() - age,
         )
     )
+    return old, exists(superseding)
+
+
+def unnamed_shard(age: timedelta, named: Any) -> Any:
+    """When a shard is older than `age` and no mirror has it; `named`: when an entry has it."""
+    columns, sources = tables.shard.c, tables.source_shard.c
+    is_offered: Any = exists(select(sources.digest).where(sources.digest == columns.digest))
+    is_offered |= exists(select(sources.name).where(sources.filtered == columns.digest))
+    return and_(columns.created_at < clock.now() - age, ~named, ~is_offered)
+
+
+def unnamed_blob(age: timedelta) -> Any:
+    """When a blob is older than `age`, and no file that is there and no document has it."""
+    columns = tables.blob.c
+    artifact, document = tables.artifact.c, tables.document.c
+    is_there = exists(select(artifact.id).where(artifact.sha256 == columns.sha256, artifact.status != "deleted"))
+    is_rendered = exists(select(document.sha256).where(document.sha256 == columns.sha256))
+    # Whoever asks may join the same tables: these are tables of their own.
+    is_named = or_(is_there.correlate(tables.blob), is_rendered.correlate(tables.blob))
+    return and_(columns.created_at < clock.now() - age, ~is_named)
+
+
+async def collect_entries(database: Database, age: timedelta) -> int:
+    """Forget entries that a revision older than `age` superseded; how many.
+
+    What is left still tells every revision of the last `age`, and the newest entry of each name for ever.
+    """
+    old, is_superseded = superseded_entries(age)
     async with database.write() as connection:
         rows = await connection.execute(
-            select(old.c.subdir_id, old.c.name, old.c.revision).where(exists(superseded)).limit(50_000)
+            select(old.c.subdir_id, old.c.name, old.c.revision).where(is_superseded).limit(50_000)
         )
         found = [dict(row) for row in rows.mappings()]
         columns = tables.entry.c
@@ -42,13 +67,9 @@ async def collect_entries(database: Database, age: timedelta) -> int:
 
 async def collect_shards(database: Database, age: timedelta) -> int:
     """Delete shards older than `age` that no map names; how many. Clients of a stale index have had that long."""
-    columns = tables.shard.c
-    is_named = exists(select(tables.entry.c.digest).where(tables.entry.c.digest == columns.digest)) | exists(
-        select(tables.source_shard.c.digest).where(tables.source_shard.c.digest == columns.digest)
-    )
-    is_named |= exists(select(tables.source_shard.c.name).where(tables.source_shard.c.filtered == columns.digest))
+    is_named = exists(select(tables.entry.c.digest).where(tables.entry.c.digest == tables.shard.c.digest))
     async with database.write() as connection:
-        gone = await connection.execute(delete(tables.shard).where(columns.created_at < clock.now() - age, ~is_named))
+        gone = await connection.execute(delete(tables.shard).where(unnamed_shard(age, is_named)))
     return gone.rowcount
 
 
@@ -58,11 +79,7 @@ async def collect_blobs(database: Database, store: BlobStore, age: timedelta) ->
     Files go inside the transaction: whoever adds the same bytes waits for it, and then sees that they are gone.
     """
     columns = tables.blob.c
-    artifact, document = tables.artifact.c, tables.document.c
-    is_named = exists(
-        select(artifact.id).where(artifact.sha256 == columns.sha256, artifact.status != "deleted")
-    ) | exists(select(document.sha256).where(document.sha256 == columns.sha256))
-    statement = select(columns.sha256).where(columns.created_at < clock.now() - age, ~is_named)
+    statement = select(columns.sha256).where(unnamed_blob(age))
     async with database.write() as connection:
         doomed = (await connection.execute(statement.with_for_update())).scalars().all()
         for some in chunks(doomed):

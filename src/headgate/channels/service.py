@@ -42,6 +42,7 @@ _NOUNS = frozenset(
         "mirror",
         "mirrors",
         "packages",
+        "retention",
         "revisions",
         "rollback",
         "sync",

@@ -1,5 +1,6 @@
 """`headgate artifact`: the files that a channel holds."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -41,40 +42,29 @@ def list_artifacts(
         out.table(list(server.items(path, subdir=subdir, package=package, limit=1000)), COLUMNS)
 
 
-@app.command("copy")
-def copy_artifacts(
-    channel: Channel,
-    wants: Wants,
-    target: Target,
-    subdirs: OnlySubdirs = None,
-    comment: Comment = "",
-    is_decided: Decided = False,
-    as_json: AsJson = False,
-) -> None:
-    """Give files to another hosted channel as well.
+def _giving(action: str) -> Callable[..., None]:
+    """A command that gives files to another channel: copies them, or moves them."""
 
-    Without --yes it shows which files are meant, and changes nothing.
-    """
-    body = {"action": "copy", "wants": wants, "target": target, "subdirs": subdirs or []}
-    _carry_out(channel, body, comment, is_decided=is_decided, as_json=as_json)
+    def command(
+        channel: Channel,
+        wants: Wants,
+        target: Target,
+        subdirs: OnlySubdirs = None,
+        comment: Comment = "",
+        is_decided: Decided = False,
+        as_json: AsJson = False,
+    ) -> None:
+        body = {"action": action, "wants": wants, "target": target, "subdirs": subdirs or []}
+        _carry_out(channel, body, comment, is_decided=is_decided, as_json=as_json)
+
+    return command
 
 
-@app.command("move")
-def move_artifacts(
-    channel: Channel,
-    wants: Wants,
-    target: Target,
-    subdirs: OnlySubdirs = None,
-    comment: Comment = "",
-    is_decided: Decided = False,
-    as_json: AsJson = False,
-) -> None:
-    """Give files to another hosted channel, and take them out of this one.
-
-    Without --yes it shows which files are meant, and changes nothing.
-    """
-    body = {"action": "move", "wants": wants, "target": target, "subdirs": subdirs or []}
-    _carry_out(channel, body, comment, is_decided=is_decided, as_json=as_json)
+_LOOK_FIRST = "Without --yes it shows which files are meant, and changes nothing."
+app.command("copy", help=f"Give files to another hosted channel as well.\n\n{_LOOK_FIRST}")(_giving("copy"))
+app.command("move", help=f"Give files to another hosted channel, and take them out of this one.\n\n{_LOOK_FIRST}")(
+    _giving("move")
+)
 
 
 @app.command("relabel")
@@ -91,8 +81,8 @@ def relabel_artifacts(
 
     Without --yes it shows which files are meant, and changes nothing.
     """
-    body = {"action": "move", "wants": wants, "target": _labelled(channel, label), "subdirs": subdirs or []}
-    _carry_out(channel, body, comment, is_decided=is_decided, as_json=as_json)
+    target = _labelled(channel, label)
+    _giving("move")(channel, wants, target, subdirs, comment, is_decided=is_decided, as_json=as_json)
 
 
 @app.command("delete")

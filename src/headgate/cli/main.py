@@ -11,7 +11,7 @@ from headgate.cli import (
     audit,
     bundle,
     ca,
-    channel_life,
+    channel_retention,
     doctor,
     exemption,
     grant,
@@ -79,7 +79,7 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("doctor")(doctor.doctor)
-app.add_typer(channel_life.app, name="channel")
+app.add_typer(channel_retention.app, name="channel")
 app.add_typer(ca.app, name="ca")
 app.add_typer(network.app, name="network")
 app.add_typer(mirror_trust.app, name="mirror")

@@ -30,6 +30,7 @@ WANT_COLUMNS: Columns = {
     "WHY": lambda row: row["reasons"][:2],
     "WOULD PASS": "alternative",
 }
+WAITING_COLUMNS: Columns = {"KIND": "kind", "WHAT": "title", "WHY": "sentence", "AT": "at"}
 REMARK_COLUMNS: Columns = {"AT": "at", "WHO": "author", "WHAT": "kind", "WORDS": "text"}
 
 _RequestId = Annotated[int, typer.Argument(metavar="ID", help="The request's number.")]
@@ -93,6 +94,25 @@ def list_requests(
     """List requests, the newest first."""
     with Output(as_json=as_json) as out, connected() as server:
         out.table(list(server.items("requests", state=states, target=target, mine=is_mine)), COLUMNS)
+
+
+@app.command("waiting")
+def list_waiting(
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", help="request, cooldown, exemption, approval, malware or broken."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List everything that waits for you: requests, what ends soon, what is held."""
+    with Output(as_json=as_json) as out, connected() as server:
+        found = server.get("waiting", kind=kind)
+        if as_json:
+            out.show(found)
+            return
+        out.table(found["items"], WAITING_COLUMNS)
+        counts = [f"{one['number']}{'+' if one['is_more'] else ''} {one['kind']}" for one in found["counts"]]
+        out.note(", ".join(counts))
 
 
 @app.command("show")

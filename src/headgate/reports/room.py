@@ -13,6 +13,7 @@ from headgate.reports.downloads import DownloadReports
 from headgate.reports.evidence import EvidencePacks
 from headgate.reports.inventory import Inventory
 from headgate.reports.overview import Overviews
+from headgate.reports.waiting import WaitingRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ReportRoom:
     attention: Attention
     exposure: Exposure
     overviews: Overviews
+    waiting: WaitingRoom
 
 
 def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
@@ -39,4 +41,5 @@ def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBo
         Attention(database),
         exposure,
         Overviews(exposure),
+        WaitingRoom(database),
     )

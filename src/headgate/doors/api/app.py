@@ -47,6 +47,7 @@ from headgate.doors.api import (
     uploads,
     users,
     views,
+    waiting,
     why,
 )
 from headgate.doors.api.errors import install_errors
@@ -108,6 +109,7 @@ def build_api(services: ApiServices) -> FastAPI:
     # In this order: what has more behind a channel's name is asked before what has less.
     for room in (
         requests,
+        waiting,
         why,
         bundles,
         uploads,

@@ -162,7 +162,9 @@ async def list_requests(
     before = page.after(tuple[Text, Number])
     found = await services.audit.requests.list_requests(sought, before=before, limit=page.limit + 1)
     shown, following = page.cut(found, lambda one: one.place)
-    return Listing(items=[RequestAnswer.model_validate(one) for one in shown], next=following)
+    return Listing(
+        items=[RequestAnswer.model_validate(one.row._asdict() | {"at": one.at}) for one in shown], next=following
+    )
 
 
 async def _rows(trail: AuditTrail, wanted: Wanted) -> AsyncIterator[list[Any]]:

@@ -1,13 +1,14 @@
-"""Channels that are frozen, unfrozen and rolled back."""
+"""Channels that are frozen, unfrozen and rolled back; and what a clean-up would take from them."""
 
 from fastapi import APIRouter
 
 from headgate.conda.names import Subdir
-from headgate.doors.api.callers import Managing, Reading, Services
+from headgate.doors.api.callers import JobManager, Managing, Reading, Services
 from headgate.doors.api.channels import shown
 from headgate.doors.api.idempotency import IdempotentRoute
 from headgate.doors.api.models_channels import ChannelAnswer
 from headgate.doors.api.models_life import CommentBody, RollbackAnswer, RollbackBody, WaitingAnswer, shown_plan
+from headgate.doors.api.models_retention import RetentionAnswer, shown_retention
 from headgate.kernel.errors import Invalid
 
 router = APIRouter(tags=["channels"], route_class=IdempotentRoute)
@@ -27,6 +28,20 @@ async def unfreeze_channel(body: CommentBody, visit: Managing, services: Service
     await services.core.life.freezing.unfreeze(visit.actor, visit.channel.name, body.comment)
     await services.snapshots.reload()
     return shown(services.catalog.get(visit.channel.name))
+
+
+@router.get("/channels/{channel:path}/retention")
+async def foresee_retention(visit: Managing, services: Services) -> RetentionAnswer:
+    """What the next clean-up would remove of a channel, by the settings as they are; removes nothing."""
+    retention = services.core.retention
+    return shown_retention(await retention.foresee(visit.channel), retention.ages)
+
+
+@router.get("/retention")
+async def foresee_all(_caller: JobManager, services: Services) -> RetentionAnswer:
+    """What the next clean-up would remove of all channels; removes nothing."""
+    retention = services.core.retention
+    return shown_retention(await retention.foresee(), retention.ages)
 
 
 @router.get("/channels/{channel:path}/waiting")

@@ -24,7 +24,9 @@ from headgate.channels.exempting import ExemptionService
 from headgate.channels.exposure import Exposure
 from headgate.channels.incidents import IncidentService
 from headgate.channels.mirror_service import MirrorService
+from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.retention import Retention
 from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
@@ -99,6 +101,10 @@ class ApiCore(Protocol):
     @property
     def trust(self) -> TrustService:
         """Writes trusted keys."""
+
+    @property
+    def retention(self) -> Retention:
+        """Looks ahead to the next clean-up."""
 
     @property
     def life(self) -> Life:
@@ -195,6 +201,10 @@ class ApiServices(Protocol):
     @property
     def requests(self) -> RequestService:
         """Takes requests and decisions on them."""
+
+    @property
+    def policies(self) -> Policies:
+        """What policies say."""
 
     @property
     def request_rules(self) -> RulesService:

@@ -144,6 +144,21 @@ async def roll_back(viewer: Viewer, form: Mapping[str, str]) -> Response:
     return viewer.go(f"/channels/{name}/revisions", f"{said}.", Undo(f"/channels/{name}/rollback", back))
 
 
+@anyone
+async def show_retention(viewer: Viewer) -> Response:
+    """What the next clean-up would remove."""
+    channel = viewer.channel(Permission.CHANNEL_MANAGE)
+    core = viewer.services.core
+    return viewer.page(
+        "channel_retention.html",
+        **frame(viewer, channel),
+        foreseen=await core.retention.foresee(channel),
+        ages=core.retention.ages,
+        upkeep=core.place.settings.upkeep,
+        may_clean=viewer.may(Permission.JOB_MANAGE),
+    )
+
+
 def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
     """What every page of a channel shows: its name, its tabs, and whether the viewer manages it."""
     path = f"/channels/{channel.name}"
@@ -152,7 +167,10 @@ def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
         tabs.append(("Mirrors", f"{path}/mirrors"))
     if channel.kind is ChannelKind.HOSTED:
         tabs.append(("Requests", f"{path}/request-rules"))
-    return {"channel": channel, "tabs": tabs, "may_manage": viewer.may(Permission.CHANNEL_MANAGE, channel)}
+    may_manage = viewer.may(Permission.CHANNEL_MANAGE, channel)
+    if may_manage:
+        tabs.append(("Retention", f"{path}/retention"))
+    return {"channel": channel, "tabs": tabs, "may_manage": may_manage}
 
 
 async def _counts(viewer: Viewer, channel: Channel) -> dict[str, int]:
@@ -205,6 +223,7 @@ ROUTES = [
     Route("/channels/{channel:path}/set", set_channel, methods=["POST"]),
     Route("/channels/{channel:path}/delete", delete_channel, methods=["POST"]),
     Route("/channels/{channel:path}/revisions", show_revisions),
+    Route("/channels/{channel:path}/retention", show_retention),
     Route("/channels/{channel:path}/rollback", show_rollback),
     Route("/channels/{channel:path}/rollback", roll_back, methods=["POST"]),
     Route("/channels/{channel:path}", show_channel),

@@ -24,7 +24,7 @@ from headgate.kernel import clock
 
 _MOST_EVENTS = 20
 _MOST_TAKERS = 20
-_MONTHS = timedelta(days=90)
+_MONTHS = timedelta(days=89)  # and today
 _PARTS = ("verdict", "inside", "record", "downloads", "history")
 
 

@@ -15,10 +15,12 @@ from headgate.approvals.request_rows import Limits, Request, Vote
 from headgate.approvals.requests import Look
 from headgate.approvals.states import RequestState
 from headgate.doors.desk import Desk
+from headgate.doors.queue import Queue, ordered
 from headgate.doors.web.viewing import Viewer, change, signed_in
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.policy.verdicts import Outcome
+from headgate.reports.waiting import WaitingKind, Waits
 
 _MOST_LISTED = 200
 _MOST_ROWS = 200
@@ -28,6 +30,10 @@ _KEYS = {
     "into:": "into that channel",
     "by:": "asked for by that person",
 }
+_TITLES = {
+    WaitingKind.COOLDOWN: "Cooldowns", WaitingKind.EXEMPTION: "Exemptions ending",
+    WaitingKind.APPROVAL: "Approvals ending", WaitingKind.MALWARE: "Malware", WaitingKind.BROKEN: "Broken",
+}  # fmt: skip
 _STATES = {one.value: [one] for one in RequestState} | {"open": list(_OPEN), "all": list(RequestState)}
 _LOOKS = {
     Outcome.ALLOW: "passes", Outcome.WARN: "warned", Outcome.HOLD: "held", Outcome.BLOCK: "blocked",
@@ -98,14 +104,33 @@ async def show_inbox(viewer: Viewer) -> Response:
     desk = Desk(viewer.services, viewer.principal)
     found = _ordered(desk, await _found(viewer))
     first = next((one for one in found if one.state is RequestState.REQUESTED and desk.may_decide(one)), None)
-    return _page(viewer, found, None if first is None else await desk.get(first.id))
+    known = None if viewer.request.query_params.get("q") else found
+    waits = await Queue(viewer.services, viewer.principal).read(known)
+    return _page(viewer, found, None if first is None else await desk.get(first.id), waits)
+
+
+@signed_in
+async def show_waiting(viewer: Viewer) -> Response:
+    """Everything that waits, or one kind of it."""
+    text = viewer.request.query_params.get("kind", "")
+    kind = WaitingKind(text) if text in set(WaitingKind) else None
+    waits = await Queue(viewer.services, viewer.principal).read()
+    return viewer.page("waiting.html", kind=kind, rows=ordered(waits, kind), tabs=tabs_of(waits), now=clock.now())
+
+
+def tabs_of(waits: Mapping[WaitingKind, Waits]) -> list[tuple[str, str]]:
+    """(title with its number, address) of every kind, for the head of the page."""
+    counts = {kind: f"{one.number}{'+' if one.is_more else ''}" for kind, one in waits.items()}
+    found = [("Everything", "/requests/waiting"), (f"Requests {counts[WaitingKind.REQUEST]}", "/requests")]
+    found += [(f"{title} {counts[kind]}", f"/requests/waiting?kind={kind}") for kind, title in _TITLES.items()]
+    return found
 
 
 @signed_in
 async def show_request(viewer: Viewer) -> Response:
     """The list, and the evidence of one."""
     desk = Desk(viewer.services, viewer.principal)
-    return _page(viewer, _ordered(desk, await _found(viewer)), await desk.get(_number(viewer)))
+    return _page(viewer, _ordered(desk, await _found(viewer)), await desk.get(_number(viewer)), None)
 
 
 @signed_in
@@ -262,7 +287,9 @@ def _ordered(desk: Desk, found: Sequence[Request]) -> list[Request]:
     return sorted(found, key=lambda one: (not desk.may_decide(one), one.state is not RequestState.REQUESTED, one.id))
 
 
-def _page(viewer: Viewer, found: Sequence[Request], chosen: Request | None) -> Response:
+def _page(
+    viewer: Viewer, found: Sequence[Request], chosen: Request | None, waits: Mapping[WaitingKind, Waits] | None
+) -> Response:
     desk = Desk(viewer.services, viewer.principal)
     wanted = viewer.request.query_params.get("q", "")
     return viewer.page(
@@ -270,6 +297,7 @@ def _page(viewer: Viewer, found: Sequence[Request], chosen: Request | None) -> R
         part="requests_found.html",
         wanted=wanted,
         keys=_KEYS,
+        tabs=None if waits is None else tabs_of(waits),
         requests=found,
         chosen=chosen,
         desk=desk,
@@ -316,6 +344,7 @@ def _number(viewer: Viewer) -> int:
 
 ROUTES = [
     Route("/requests", show_inbox),
+    Route("/requests/waiting", show_waiting),
     Route("/requests/approve", approve_ticked, methods=["POST"]),
     Route("/requests/{number}", show_request),
     Route("/requests/{number}/beside", show_beside),

@@ -12,6 +12,7 @@ from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
 from headgate.approvals.life import Life
 from headgate.approvals.planning import Planner
+from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
@@ -23,6 +24,7 @@ from headgate.channels.maps import Maps
 from headgate.channels.mirror_service import MirrorService
 from headgate.channels.policies import Policies
 from headgate.channels.policing import PolicyService
+from headgate.channels.retention import Retention
 from headgate.channels.routes import Routes
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
@@ -76,6 +78,10 @@ class WebCore(Protocol):
     @property
     def authorities(self) -> AuthorityService:
         """CA bundles."""
+
+    @property
+    def retention(self) -> Retention:
+        """Looks ahead to the next clean-up."""
 
     @property
     def life(self) -> Life:
@@ -168,6 +174,10 @@ class WebServices(Protocol):
     @property
     def requests(self) -> RequestService:
         """Takes requests and decisions on them."""
+
+    @property
+    def promotions(self) -> PromotionService:
+        """What passed from one channel into another."""
 
     @property
     def planner(self) -> Planner:

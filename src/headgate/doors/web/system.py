@@ -36,9 +36,11 @@ async def show_storage(viewer: Viewer) -> Response:
     viewer.require(Permission.JOB_MANAGE)
     core = viewer.services.core
     disk = await asyncio.to_thread(shutil.disk_usage, core.place.folder.root)
+    is_asked = "foresee" in viewer.request.query_params
     return admin_page(
         viewer, "storage.html", "/admin/storage", usage=await read_usage(core.database), disk=disk,
-        upkeep=core.place.settings.upkeep,
+        upkeep=core.place.settings.upkeep, foreseen=await core.retention.foresee() if is_asked else None,
+        ages=core.retention.ages,
     )  # fmt: skip
 
 

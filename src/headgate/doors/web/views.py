@@ -76,9 +76,12 @@ async def save_view(viewer: Viewer, form: Mapping[str, str]) -> Response:
         viewer.require(Permission.VIEW_SHARE)
     owner = viewer.principal.user_id or 0
     wish = ViewWish(place, form.get("name", ""), form.get("query", ""), is_shared)
-    made = await viewer.services.core.access.views.save(viewer.actor, owner, wish)
+    views, mine = viewer.services.core.access.views, viewer.principal.name
+    known = {one.id for one in await views.list_views(owner, [place]) if one.owner == mine}
+    made = await views.save(viewer.actor, owner, wish)
+    undo = None if made.id in known else Undo("/views/remove", {"id": str(made.id)})
     said = f"The view {made.name} is saved{', for everybody who may see this page' if is_shared else ''}."
-    return viewer.go(view_path(place, made.query), said, Undo("/views/remove", {"id": str(made.id)}))
+    return viewer.go(view_path(place, made.query), said, undo)
 
 
 @change
