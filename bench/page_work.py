@@ -29,6 +29,7 @@ from headgate.db.tables_advisories import advisory
 from headgate.doors.web.app import ROUTES
 from headgate.kernel.memory import relax_collector
 from headgate.logs import set_up_logs
+from tests.waiting import eventually_async
 
 _BASE = "http://headgate.bench"
 _TIMES = 5
@@ -79,10 +80,21 @@ async def _work(data: Path, channel: str, subdir: str, password: str) -> dict[st
                 "/sign-in", data=form, headers={"origin": _BASE, "sec-fetch-site": "same-origin"}
             )
             assert answer.status_code == 303, answer.text
+            await _settle(services)
             with Counter.listening() as counter:
                 return {"pages": [await _measure(browser, counter, *pair) for pair in paths]}
     finally:
         await services.close()
+
+
+async def _settle(services: Services) -> None:
+    """Let every channel be held against the advisories, which the first look at them begins."""
+    channels, knowledge = list(services.catalog.all()), services.advisories.book.knowledge
+
+    async def is_settled() -> bool:
+        return not services.reports.overviews.find(channels, knowledge)[1]
+
+    await eventually_async(is_settled, timeout_s=300)
 
 
 async def _measure(browser: httpx.AsyncClient, counter: Counter, route: str, path: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""Small answers of a private channel, a token checked each time, from one web worker."""
+"""Small answers of a private channel, a token checked each time, and of a public one, from one web worker."""
 
+import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from urllib.request import Request, urlopen
@@ -12,7 +13,7 @@ from tests.live import LiveServer
 from tests.packages import package
 from tests.upstreams import write_channel
 
-_CHANNEL = "unapproved-conda"
+_CHANNEL, _PUBLIC = "unapproved-conda", "open"
 _INDEX = "repodata_shards.msgpack.zst"
 _PACKAGES = 100
 _AIM = at_least(20_000)
@@ -28,6 +29,7 @@ def run(bench: Bench) -> list[Figure]:
         server = stack.enter_context(LiveServer(bench.scratch / "requests", upstream=upstream.as_uri()))
         made_private = server.run("channel", "set", _CHANNEL, "--privacy", "private")
         assert made_private.returncode == 0, made_private.stderr
+        _open(server, upstream.as_uri())
         root, bearer = f"{server.url}/conda/{_CHANNEL}/noarch", {"Authorization": f"Bearer {server.token}"}
         with urlopen(Request(f"{root}/{_INDEX}", headers=bearer)) as answer:
             index, etag = answer.read(), answer.headers["ETag"]
@@ -48,10 +50,12 @@ def run(bench: Bench) -> list[Figure]:
         loads: dict[tuple[str, str], list[Load]] = {}
         for path, (ours, theirs, headers) in asked.items():
             in_path = root.replace("/conda/", f"/t/{server.token}/conda/", 1)
+            public = root.replace(_CHANNEL, _PUBLIC)
             for _ in range(bench.runs):
                 loads.setdefault((path, "bare ASGI"), []).append(
                     load(bench, f"{peer.url}/{theirs}", peer.pids(), headers)
                 )
+                loads.setdefault((path, "anonymous"), []).append(load(bench, f"{public}/{ours}", pids, headers))
                 loads.setdefault((path, "token in the path"), []).append(
                     load(bench, f"{in_path}/{ours}", pids, headers)
                 )
@@ -61,10 +65,24 @@ def run(bench: Bench) -> list[Figure]:
     return [_figure(loads, path, option) for path, option in loads]
 
 
+def _open(server: LiveServer, upstream: str) -> None:
+    """A public channel with the same packages."""
+    body = {
+        "name": _PUBLIC,
+        "kind": "mirror",
+        "privacy": "public",
+        "mirrors": [{"urls": [upstream], "subdirs": ["noarch"]}],
+    }
+    headers = {"Authorization": f"Bearer {server.token}", "Content-Type": "application/json"}
+    urlopen(Request(f"{server.url}/api/v1/channels", json.dumps(body).encode(), headers)).close()
+    urlopen(f"{server.url}/conda/{_PUBLIC}/noarch/{_INDEX}").close()
+
+
 def _figure(loads: Loads, path: str, option: str) -> Figure:
     rates = [one.requests for one in loads[path, option]]
     busy = sorted(one.busy for one in loads[path, option])[len(rates) // 2]
-    note = f"server {busy:.0%} busy"
+    work = sorted(one.requests / one.busy for one in loads[path, option])[len(rates) // 2]
+    note = f"server {busy:.0%} busy, {work:,.0f} for a second of processor"
     if option == "bare ASGI":
         return Figure(path, option, rates, "requests/s", note=note)
     ratio = ratio_of(rates, [one.requests for one in loads[path, "bare ASGI"]])

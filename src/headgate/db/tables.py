@@ -325,7 +325,7 @@ artifact = Table(
     UniqueConstraint("subdir_id", "filename"),
     Index(None, "subdir_id", "package"),
     Index(None, "subdir_id", "status", "size_bytes"),
-    Index(None, "sha256"),
+    Index(None, "sha256", "subdir_id", "status", "size_bytes"),
     Index(None, "ends_at"),
     sqlite_autoincrement=True,
 )

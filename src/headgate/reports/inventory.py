@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from headgate.channels.maps import Maps
 from headgate.channels.model import Channel, SubdirState
@@ -56,29 +56,29 @@ class Inventory:
     async def storage(self, channels: Sequence[Channel]) -> Report:
         """A row per channel: files kept and their bytes, what no other channel keeps too, and its documents."""
         artifacts, subdirs, documents = tables.artifact.c, tables.subdir.c, tables.document.c
-        held = (
-            select(subdirs.channel_id, artifacts.sha256, func.max(artifacts.size_bytes).label("size"))
-            .join(tables.subdir, subdirs.id == artifacts.subdir_id)
-            .where(artifacts.status != "deleted")
-            .group_by(subdirs.channel_id, artifacts.sha256)
-        ).subquery("held")
-        holders = select(held.c.sha256, func.count().label("holders")).group_by(held.c.sha256).subquery("holders")
-        alone = func.sum(held.c.size).filter(holders.c.holders == 1)
-        kept = (
-            select(held.c.channel_id, func.count(), func.sum(held.c.size), func.coalesce(alone, 0))
-            .join(holders, holders.c.sha256 == held.c.sha256)
-            .group_by(held.c.channel_id)
-        )
+        size, owner = func.max(artifacts.size_bytes).label("size"), subdirs.channel_id
+        first, last = func.min(owner).label("first"), func.max(owner).label("last")
+
+        def held(*found: Any) -> Select[Any]:
+            chosen = select(*found).join(tables.subdir, subdirs.id == artifacts.subdir_id)
+            return chosen.where(artifacts.status != "deleted").group_by(artifacts.sha256)
+
+        each = held(owner, size).group_by(owner).subquery("each").c
+        kept = select(each.channel_id, func.count(), func.sum(each.size)).group_by(each.channel_id)
+        blob = held(first, last, size).subquery("blob").c
+        alone = select(blob.first, func.sum(blob.size)).where(blob.first == blob.last).group_by(blob.first)
         rendered = select(documents.channel_id, func.sum(documents.size_bytes)).group_by(documents.channel_id)
         async with self._database.read() as connection:
-            files = {row[0]: tuple(int(one) for one in row[1:]) for row in await connection.execute(kept)}
+            only = {row[0]: int(row[1]) for row in await connection.execute(alone)}
+            rows = await connection.execute(kept)
+            files = {row[0]: (int(row[1]), int(row[2]), only.get(row[0], 0)) for row in rows}
             indexes = {row[0]: int(row[1]) for row in await connection.execute(rendered)}
-        rows = [
+        found = [
             (one.name, one.kind.value, *files.get(one.id, (0, 0, 0)), indexes.get(one.id, 0))
             for one in sorted(channels, key=lambda one: one.name)
         ]
         columns = ("channel", "kind", "files", "bytes", "bytes_only_here", "document_bytes")
-        return Report("storage", columns, iterate(sorted(rows, key=lambda row: (-row[3], row[0]))))
+        return Report("storage", columns, iterate(sorted(found, key=lambda row: (-row[3], row[0]))))
 
     async def stale(self, channel: Channel, age: timedelta) -> Report:
         """Files that are kept for a channel, and that nobody downloaded from it for so long; the longest first."""

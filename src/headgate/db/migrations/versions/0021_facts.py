@@ -14,6 +14,9 @@ _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Apply."""
     op.create_index(op.f("ix_artifact_subdir_id_status_size_bytes"), "artifact", ["subdir_id", "status", "size_bytes"])
+    by_sha256 = ["sha256", "subdir_id", "status", "size_bytes"]
+    op.create_index(op.f("ix_artifact_sha256_subdir_id_status_size_bytes"), "artifact", by_sha256)
+    op.drop_index(op.f("ix_artifact_sha256"), table_name="artifact")
     op.create_index(op.f("ix_audit_event_subject_number"), "audit_event", ["subject", "number"])
     op.create_table(
         "source_scripts",
@@ -32,4 +35,6 @@ def downgrade() -> None:
     """Take back."""
     op.drop_table("source_scripts")
     op.drop_index(op.f("ix_audit_event_subject_number"), table_name="audit_event")
+    op.create_index(op.f("ix_artifact_sha256"), "artifact", ["sha256"])
+    op.drop_index(op.f("ix_artifact_sha256_subdir_id_status_size_bytes"), table_name="artifact")
     op.drop_index(op.f("ix_artifact_subdir_id_status_size_bytes"), table_name="artifact")
