@@ -77,7 +77,7 @@ class FolderServer:
     def __init__(self, root: Path, *, pause_s: float = 0) -> None:
         self.paths: list[str] = []
         handler = partial(_Handler, self.paths, pause_s, directory=str(root))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server = _PatientServer(("127.0.0.1", 0), handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -91,6 +91,10 @@ class FolderServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _PatientServer(ThreadingHTTPServer):
+    request_queue_size = 128  # as a real one has; five connections at once are refused a sixth
 
 
 class _Handler(SimpleHTTPRequestHandler):

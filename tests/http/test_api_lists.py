@@ -77,6 +77,7 @@ RULES = {
     "/channels/{channel}/packages": Rule("/channels/apple/packages", "/channels/zebra/packages", is_named=False),
     "/channels/{channel}/packages/{package}": Rule("/channels/apple/packages/apple", "/channels/zebra/packages/zebra"),
     "/channels/{channel}/patches": Rule("/channels/apple/patches", "/channels/zebra/patches", is_named=False),
+    "/channels/{channel}/retention": Rule("/channels/apple/retention", "/channels/zebra/retention", is_named=False),
     "/channels/{channel}/revisions": Rule("/channels/apple/revisions", "/channels/zebra/revisions", is_named=False),
     "/channels/{channel}/why": Rule("/channels/apple/why?spec=apple", "/channels/zebra/why?spec=zebra"),
     "/curations": Rule(None, "/curations", is_named=False),
@@ -99,11 +100,14 @@ RULES = {
     "/requests": Rule("/requests", None, "/requests"),
     "/requests/{id}": Rule("/requests/1", "/requests/2"),
     "/requests/{id}/preview": Rule("/requests/1/preview", "/requests/2/preview"),
+    "/retention": Rule(None, "/retention", is_named=False),
     "/roles": Rule(None, "/roles"),
     "/search": Rule("/search?q=subdir:noarch", None, "/search?q=subdir:noarch"),
     "/signing": Rule(None, "/signing", is_named=False),
     "/tokens": Rule("/tokens", "/tokens?user=zebra", "/tokens"),
     "/users": Rule(None, "/users"),
+    "/views": Rule("/views", None, "/views"),
+    "/waiting": Rule("/waiting", None, "/requests"),  # the administrator's own do not wait for the administrator
     "/users/{name}/sessions": Rule("/users/bob/sessions", "/users/zebra/sessions"),
 }
 
@@ -158,6 +162,7 @@ async def fill(services: Services) -> str:
     await core.sessions.begin("zebra", Beginning("192.0.2.1", "zebra"))
     for channel in ("apple", "apple-mirror", "apple-target"):
         await access.grants.add_grant("test", PrincipalKind.USER, "bob", "channel-manager", Scope(channel))
+    await access.grants.add_grant("test", PrincipalKind.USER, "bob", "approver", Scope("apple-target"))
     await access.grants.add_grant("test", PrincipalKind.USER, "zebra", "downloader", Scope("zebra"))
     job = await services.jobs.sync("zebra", "zebra-mirror")
     await services.snapshots.reload()
@@ -181,6 +186,9 @@ async def test_lists_show_only_what_one_may_see(
         assert (await callers.admin.post("/requests", json=wish)).status_code == 201
         pipeline = {"name": word, "stages": [word, f"{word}-target"]}
         assert (await callers.admin.post("/pipelines", json=pipeline)).status_code == 201
+    for caller, word, place in ((callers.member, "apple", "search"), (callers.admin, "zebra", "audit")):
+        view = {"place": place, "name": word, "query": f"q={word}", "is_shared": caller is callers.admin}
+        assert (await caller.put("/views", json=view)).status_code == 200
     await CardWriter(services.core.database).catch_up()
     for path, rule in RULES.items():
         with subtests.test(path):

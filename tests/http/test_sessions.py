@@ -221,19 +221,19 @@ async def test_names_are_escaped(services: Services, browser: Browser) -> None:
 
 
 async def test_account_shows_and_ends_sessions_and_tokens(services: Services, ada: Browser) -> None:
-    await services.core.access.create_token("test", "ada", "laptop")
+    await services.core.access.create_token("test", "ada", "workbench")
     async with browsing(services) as second:
         await second.sign_in("ada", PASSWORD)
         other = (await services.core.sessions.list_sessions("ada"))[0]
         page = (await ada.get("/account")).text
         assert page.count("test browser") == 2
-        assert "laptop" in page
+        assert "workbench" in page
         proof = await ada.proof()
         assert (await ada.post(f"/account/sessions/{other.id}/end", csrf_token=proof)).status_code == 303
         assert await second.name() is None
-    assert (await ada.post("/account/tokens/revoke", csrf_token=proof, name="laptop")).status_code == 303
-    assert "Token laptop is revoked." in (await ada.get("/account")).text
-    assert "laptop" not in (await ada.get("/account")).text
+    assert (await ada.post("/account/tokens/revoke", csrf_token=proof, name="workbench")).status_code == 303
+    assert "Token workbench is revoked." in (await ada.get("/account")).text
+    assert "workbench" not in (await ada.get("/account")).text
 
 
 async def test_nobody_ends_the_session_of_somebody_else(services: Services, ada: Browser) -> None:
@@ -266,7 +266,7 @@ async def test_channels_take_a_session(services: Services, ada: Browser) -> None
 async def test_front_page_says_who_is_signed_in(ada: Browser) -> None:
     assert "<span>ada</span>" in (await ada.get("/")).text
     ada.client.cookies.clear()
-    assert 'href="/sign-in"' in (await ada.get("/")).text
+    assert 'href="/sign-in?next=' in (await ada.get("/")).text
 
 
 # Changing the password.

@@ -7,7 +7,7 @@ from headgate.doors.api.callers import JobManager, Managing, Reading, Services
 from headgate.doors.api.channels import shown
 from headgate.doors.api.idempotency import IdempotentRoute
 from headgate.doors.api.models_channels import ChannelAnswer
-from headgate.doors.api.models_life import CommentBody, RollbackAnswer, RollbackBody, WaitingAnswer, shown_plan
+from headgate.doors.api.models_life import CommentBody, FrozenNamesAnswer, RollbackAnswer, RollbackBody, shown_plan
 from headgate.doors.api.models_retention import RetentionAnswer, shown_retention
 from headgate.kernel.errors import Invalid
 
@@ -45,9 +45,9 @@ async def foresee_all(_caller: JobManager, services: Services) -> RetentionAnswe
 
 
 @router.get("/channels/{channel:path}/waiting")
-async def show_waiting(visit: Reading, services: Services) -> WaitingAnswer:
+async def show_waiting(visit: Reading, services: Services) -> FrozenNamesAnswer:
     """How many package names wait for a channel to be unfrozen."""
-    return WaitingAnswer(subdirs=dict(await services.core.life.freezing.waiting(visit.channel)))
+    return FrozenNamesAnswer(subdirs=dict(await services.core.life.freezing.waiting(visit.channel)))
 
 
 @router.post("/channels/{channel:path}/rollback/preview")

@@ -23,7 +23,7 @@ class CommentBody(BaseModel):
     comment: Comment = ""
 
 
-class WaitingAnswer(BaseModel):
+class FrozenNamesAnswer(BaseModel):
     """What waits in a frozen channel."""
 
     model_config = shown({"subdirs": {"linux-64": 12, "noarch": None}})

@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Query
 
 from headgate.access.permissions import Permission
@@ -122,8 +123,8 @@ def _shown(result: Simulation) -> dict[str, Any]:
         "disappearing_downloads": sum(one.downloads for one in result.disappearing),
         "disappearing_downloads_by_rule": dict(result.downloads_by_rule().most_common(_MOST_SHOWN)),
         "disappearing_downloads_by_name": dict(result.downloads_by_name().most_common(_MOST_SHOWN)),
-        "appearing_records": [asdict(one) for one in result.appearing[:_MOST_SHOWN]],
-        "disappearing_records": [asdict(one) for one in result.disappearing[:_MOST_SHOWN]],
+        "appearing_records": [msgspec.structs.asdict(one) for one in result.appearing[:_MOST_SHOWN]],
+        "disappearing_records": [msgspec.structs.asdict(one) for one in result.disappearing[:_MOST_SHOWN]],
         "lost_names": [f"{subdir}/{name}" for subdir, name in result.lost[:_MOST_SHOWN]],
         "next_versions": dict(sorted(result.next_versions.items())[:_MOST_SHOWN]),
     }
