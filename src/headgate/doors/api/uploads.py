@@ -12,10 +12,10 @@ from headgate.conda.attestations import MAX_SIDECAR_BYTES
 from headgate.conda.names import ArtifactName, Subdir
 from headgate.doors.api.artifacts import shown_artifact
 from headgate.doors.api.callers import Services, Uploading
-from headgate.doors.api.forms import iter_form
 from headgate.doors.api.models import ArtifactAnswer
 from headgate.doors.api.paging import Listing
 from headgate.doors.api.revisions import SubdirQuery
+from headgate.doors.forms import iter_form
 from headgate.intake.hosted import require_hosted
 from headgate.kernel.errors import HeadgateError, Invalid
 

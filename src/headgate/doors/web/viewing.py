@@ -3,10 +3,11 @@
 @anyone        async def show(viewer)          whoever comes; the handler shows only what `viewer` may see
 @signed_in     async def show(viewer)          others are sent to sign in, and come back
 @change        async def act(viewer, form)     a POST by somebody signed in, with the proof that a page of ours asked for it
+@upload        async def take(viewer, form, body)  the same with a file, as it comes
 """
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from headgate.doors.sessions import Visitor
 from headgate.doors.web.navigation import entries_for
 from headgate.doors.web.services import WebServices
 from headgate.doors.web.toasts import Toast, Undo, find_toast, toast_cookie
-from headgate.doors.web.visits import find_visitor, go, go_sign_in, own_url, read_change, services_of
+from headgate.doors.web.visits import find_visitor, go, go_sign_in, own_url, read_change, read_upload, services_of
 from headgate.kernel.errors import Invalid, NotFound, Refused
 
 _LARGE_FORM_BYTES = 64 << 20
@@ -155,6 +156,7 @@ def viewer_of(request: Request, visitor: Visitor | None) -> Viewer:
 Endpoint = Callable[[Request], Awaitable[Response]]
 Show = Callable[[Viewer], Awaitable[Response]]
 Act = Callable[[Viewer, Mapping[str, str]], Awaitable[Response]]
+Take = Callable[[Viewer, Mapping[str, str], AsyncIterator[bytes]], Awaitable[Response]]
 
 
 def anyone(show: Show) -> Endpoint:
@@ -196,6 +198,20 @@ def _change(act: Act, *most_bytes: int) -> Endpoint:
             return go_sign_in("/")
         visitor, form = found
         return await act(viewer_of(request, visitor), form)
+
+    return endpoint
+
+
+def upload(take: Take) -> Endpoint:
+    """A form with one file, the last of its fields, which is read as it comes."""
+
+    @functools.wraps(take)
+    async def endpoint(request: Request) -> Response:
+        found = await read_upload(request)
+        if found is None:
+            return go_sign_in("/")
+        visitor, form, body = found
+        return await take(viewer_of(request, visitor), form, body)
 
     return endpoint
 

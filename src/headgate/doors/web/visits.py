@@ -1,6 +1,6 @@
 """What every page does first and last: who is there, what was sent, where to go on."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from headgate.access.sessions import Beginning, Session
+from headgate.doors.forms import FormReader
 from headgate.doors.http import public_url
 from headgate.doors.pages import PAGE_HEADERS, render_page
 from headgate.doors.sessions import PROOF_FIELD, PROOF_HEADER, Visitor
@@ -64,6 +65,36 @@ async def read_change(request: Request, most_bytes: int = _FORM_BYTES) -> tuple[
     proof = form.get(PROOF_FIELD) or request.headers.get(PROOF_HEADER)
     services_of(request).cookies.check(request.scope, visitor, proof)
     return visitor, form
+
+
+async def read_upload(request: Request) -> tuple[Visitor, Mapping[str, str], AsyncIterator[bytes]] | None:
+    """Who sends a file, the fields before it, and the file as it comes; None when nobody is signed in.
+
+    Raises Refused `request-forged` before a byte of the file is read, Invalid `form-invalid` without one.
+    """
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        if await read_change(request) is None:
+            return None
+        raise Invalid("form-invalid", "Choose a file.")
+    visitor = await find_visitor(request)
+    if visitor is None:
+        return None
+    reader, form, size = FormReader(content_type, request.stream(), has_words=True), dict[str, str](), 0
+    head = await reader.next_head()
+    while head is not None and head.field != "file":
+        word = bytearray()
+        async for piece in reader.iter_body():
+            size += len(piece)
+            if size > _FORM_BYTES:
+                raise Invalid("request-too-large", "The form is longer than any of ours.")
+            word += piece
+        form[head.field] = word.decode("utf-8", "replace").replace("\0", "")
+        head = await reader.next_head()
+    services_of(request).cookies.check(request.scope, visitor, form.get(PROOF_FIELD))
+    if head is None:
+        raise Invalid("form-invalid", "Choose a file.")
+    return visitor, form, reader.iter_body()
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:

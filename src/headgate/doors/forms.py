@@ -14,7 +14,9 @@ _PART_END = None
 
 
 @dataclass(frozen=True, slots=True)
-class _PartHead:
+class PartHead:
+    """How a part is called, and its file."""
+
     field: str
     filename: str
 
@@ -33,7 +35,7 @@ class FormFile:
 
 async def iter_form(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterator[FormFile]:
     """The files of a form, whose every part is called `file` or `attestation`. Raises Invalid `form-invalid`."""
-    reader = _FormReader(content_type, stream)
+    reader = FormReader(content_type, stream)
     while (head := await reader.next_head()) is not None:
         yield FormFile(head.field, head.filename, reader.iter_body())
 
@@ -42,16 +44,20 @@ def _invalid(reason: object) -> Invalid:
     return Invalid("form-invalid", f"The form cannot be read: {reason}.")
 
 
-class _FormReader:
-    """Turns pieces of the stream into what the parser finds in them: heads of parts, bytes, ends of parts."""
+class FormReader:
+    """Turns pieces of the stream into what the parser finds in them: heads of parts, bytes, ends of parts.
 
-    def __init__(self, content_type: str, stream: AsyncIterator[bytes]) -> None:
+    `has_words`: parts that are no files are fields with a word, whatever they are called.
+    """
+
+    def __init__(self, content_type: str, stream: AsyncIterator[bytes], *, has_words: bool = False) -> None:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
             raise _invalid("its Content-Type names no boundary")
         self._stream = stream
-        self._found: deque[_PartHead | bytes | None] = deque()
+        self._has_words = has_words
+        self._found: deque[PartHead | bytes | None] = deque()
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
         self._has_ended = False
@@ -71,14 +77,14 @@ class _FormReader:
         except FormParserError as error:
             raise _invalid(error) from error
 
-    async def next_head(self) -> _PartHead | None:
+    async def next_head(self) -> PartHead | None:
         """The head of the next part, or None at the end of the form."""
         while not self._found and not self._has_ended:
             await self._read_on()
         if not self._found:
             return None
         head = self._found.popleft()
-        if not isinstance(head, _PartHead):
+        if not isinstance(head, PartHead):
             raise _invalid("a file was not read to its end")
         return head
 
@@ -115,10 +121,13 @@ class _FormReader:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._headers = {}
-        field = _FIELDS.get(options.get(b"name", b""))
+        name = options.get(b"name", b"")
+        field = _FIELDS.get(name)
+        if field is None and self._has_words and b"filename" not in options:
+            field = name.decode("utf-8", "replace")
         if field is None or (field == "file" and b"filename" not in options):
             raise _invalid("every part must be a file, and be called `file`, or `attestation` before a file")
-        self._found.append(_PartHead(field, options.get(b"filename", b"").decode("utf-8", "replace")))
+        self._found.append(PartHead(field, options.get(b"filename", b"").decode("utf-8", "replace")))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._found.append(data[start:end])
