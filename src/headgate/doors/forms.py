@@ -1,15 +1,16 @@
 """multipart/form-data, read as it comes: one part after the other, never a whole one in memory (RFC 7578)."""
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from headgate.conda.attestations import MAX_SIDECAR_BYTES
 from headgate.kernel.errors import Invalid
 
-_FIELDS = {b"file": "file", b"attestation": "attestation"}
+_FILES = ("file", "attestation")
 _PART_END = None
 
 
@@ -21,9 +22,9 @@ class _PartHead:
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
-    """A file of a form; its `body` must be read to its end before the next file is asked for.
+    """A part of a form; its `body` must be read to its end before the next one is asked for.
 
-    `field` is `file`, or `attestation` for what is said of the next file.
+    `field` is `file`, `attestation` for what is said of the next file, or the name of a text.
     """
 
     field: str
@@ -31,11 +32,23 @@ class FormFile:
     body: AsyncIterator[bytes]
 
 
-async def iter_form(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterator[FormFile]:
-    """The files of a form, whose every part is called `file` or `attestation`. Raises Invalid `form-invalid`."""
-    reader = _FormReader(content_type, stream)
+async def iter_form(
+    content_type: str, stream: AsyncIterator[bytes], texts: Iterable[str] = ()
+) -> AsyncIterator[FormFile]:
+    """The parts of a form: each is called `file`, `attestation` or one of `texts`. Raises Invalid `form-invalid`."""
+    reader = _FormReader(content_type, stream, texts)
     while (head := await reader.next_head()) is not None:
         yield FormFile(head.field, head.filename, reader.iter_body())
+
+
+async def read_attestations(file: FormFile) -> bytes:
+    """What is said of the next file. Raises Invalid `attestation-malformed` when that is too much."""
+    found = bytearray()
+    async for piece in file.body:
+        found += piece
+        if len(found) > MAX_SIDECAR_BYTES:
+            raise Invalid("attestation-malformed", f"The attestations have more than {MAX_SIDECAR_BYTES} bytes.")
+    return bytes(found)
 
 
 def _invalid(reason: object) -> Invalid:
@@ -45,7 +58,8 @@ def _invalid(reason: object) -> Invalid:
 class _FormReader:
     """Turns pieces of the stream into what the parser finds in them: heads of parts, bytes, ends of parts."""
 
-    def __init__(self, content_type: str, stream: AsyncIterator[bytes]) -> None:
+    def __init__(self, content_type: str, stream: AsyncIterator[bytes], texts: Iterable[str]) -> None:
+        self._fields = {name.encode(): name for name in (*_FILES, *texts)}
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
@@ -115,7 +129,7 @@ class _FormReader:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._headers = {}
-        field = _FIELDS.get(options.get(b"name", b""))
+        field = self._fields.get(options.get(b"name", b""))
         if field is None or (field == "file" and b"filename" not in options):
             raise _invalid("every part must be a file, and be called `file`, or `attestation` before a file")
         self._found.append(_PartHead(field, options.get(b"filename", b"").decode("utf-8", "replace")))
