@@ -136,10 +136,8 @@ def _require_about(spec: str, name: PackageName) -> None:
 def _text(form: Mapping[str, str], key: str) -> str:
     """A field within its bounds. Raises Invalid `form-invalid`."""
     text, most = form.get(key, ""), _LONGEST[key]
-    if len(text) > most or "\0" in text:
-        raise Invalid(
-            "form-invalid", f"The text is longer than {most:,} characters, or holds something that is no text."
-        )
+    if len(text) > most:
+        raise Invalid("form-invalid", f"The text is longer than {most:,} characters.")
     return text
 
 

@@ -261,7 +261,7 @@ def _readable(document: bytes) -> str:
 
 def _comment(form: Mapping[str, str]) -> str:
     comment = form.get("comment", "").strip()
-    if len(comment) > _LONGEST_COMMENT or "\0" in comment:
+    if len(comment) > _LONGEST_COMMENT:
         raise Invalid("form-invalid", f"Say why in at most {_LONGEST_COMMENT:,} characters.")
     return comment
 

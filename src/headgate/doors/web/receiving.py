@@ -64,7 +64,7 @@ class Sent:
         except UnicodeDecodeError as error:
             raise Invalid("form-invalid", "The form cannot be read.") from error
         if "\0" in text:
-            raise Invalid("form-invalid", "The form cannot be read.")
+            raise Invalid("form-invalid", "A field holds a character that nobody types.")
         return text
 
 
