@@ -46,9 +46,13 @@ async def read_form(request: Request, most_bytes: int = _FORM_BYTES) -> Mapping[
             raise Invalid("request-too-large", "The form is longer than any of ours.")
         pieces.append(piece)
     try:
-        return dict(parse_qsl(b"".join(pieces).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        form = dict(parse_qsl(b"".join(pieces).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError as error:
         raise Invalid("form-invalid", "The form cannot be read.") from error
+    # No field holds it, and PostgreSQL keeps none.
+    if any("\0" in text for pair in form.items() for text in pair):
+        raise Invalid("form-invalid", "A field holds a character that nobody types.")
+    return form
 
 
 async def read_change(request: Request, most_bytes: int = _FORM_BYTES) -> tuple[Visitor, Mapping[str, str]] | None:
