@@ -169,6 +169,8 @@ async def _samples(services: Services, channel: str, subdir: str) -> dict[str, S
         "/channels/{channel:path}/patches/{subdir}": [f"/channels/{channel}/patches/{subdir}"],
         "/channels/{channel:path}/mirrors": [f"/channels/{channel}/mirrors"],
         "/channels/{channel:path}/mirrors/{name}": [f"/channels/{channel}/mirrors/{mirror}"],
+        "/channels/{channel:path}/mirrors/{name}/filtered": [f"/channels/{channel}/mirrors/{mirror}/filtered"],
+        "/channels/{channel:path}/unsatisfiable": [f"/channels/{channel}/unsatisfiable"],
         "/admin/users/{name}": ["/admin/users/admin"],
         "/admin/jobs/{id}": [f"/admin/jobs/{one.id}" for one in jobs],
         "/audit/events/{number}": [f"/audit/events/{one}" for one in event_ids],

@@ -250,6 +250,46 @@ def test_the_way_to_a_mirror_is_told_step_by_step(visit: Opens, live: LiveServer
     assert live.json("mirror", "show", "tried", "main")["settings"]["schedule"]["cron"] == "30 2 * * *"
 
 
+def test_a_mirror_is_set_section_by_section(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
+    live.json("channel", "create", "settled", "--kind", "mirror", "--upstream", upstream.url, "--subdir", "noarch")
+    window = visit()
+    page = window.go("/channels/settled/mirrors/main")
+    page.get_by_label("Sign in with").select_option("bearer")
+    page.get_by_label("Password or token").fill("b3arer")
+    page.get_by_role("button", name="Keep the credentials").click()
+    page.get_by_text("signs in there with a bearer token").wait_for()
+    page.get_by_label("Tries after a passing failure").fill("0")
+    page.get_by_role("button", name="Keep the limits").click()
+    page.locator("[data-toast]", has_text="The limits are kept").wait_for()
+    page.get_by_label("Redirect", exact=True).check()
+    page.get_by_role("button", name="Keep the mode").click()
+    page.locator("dd", has_text="clients are sent there").wait_for()
+    page.locator("[data-toast]").get_by_role("button", name="Undo").click()
+    page.locator("dd", has_text="come when they are asked for").wait_for()
+    window.go("/channels/settled/mirrors/main")
+    window.assert_good()
+    window.picture("mirror")
+    settings = live.json("mirror", "show", "settled", "main")["settings"]
+    assert (settings["network"]["bearer_token"], settings["network"]["retries"], settings["fetch"]["mode"]) == (
+        "•••", 0, "passive",
+    )  # fmt: skip
+
+
+def test_members_of_a_virtual_channel_change_places(visit: Opens, live: LiveServer, team: str) -> None:
+    live.json("channel", "create", "spare", "--kind", "hosted")
+    live.json("channel", "create", "both", "--kind", "virtual", "--member", team, "--member", "spare")
+    window = visit()
+    page = window.go("/channels/both")
+    window.assert_good()
+    window.picture("members")
+    page.get_by_role("button", name="Up: spare").click()
+    page.locator("[data-toast]", has_text=f"both shows spare, then {team}").wait_for()
+    assert live.json("channel", "show", "both")["members"] == ["spare", team]
+    page.get_by_role("link", name="Not installable").click()
+    page.get_by_text("No policy holds anything back here").wait_for()
+    window.assert_good()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme: str) -> None:
     window = visit(color_scheme=scheme, **PHONE)

@@ -162,7 +162,7 @@ async def test_forms_that_break_off_are_refused_and_leave_nothing(
 
 async def test_texts_of_a_form_are_short(ada: Browser) -> None:
     answer = await send(ada, package(), subdir="x" * (65 << 10))
-    assert answer.status_code == 413
+    assert answer.status_code == 422
 
 
 async def test_who_is_not_signed_in_is_sent_to_sign_in(services: Services, hosted: str) -> None:

@@ -18,10 +18,10 @@ from headgate.airgap.selection import parse_selection
 from headgate.airgap.wishes import MAX_SELECTION_BYTES, SINCE, decode_selection, write_selection
 from headgate.conda.names import ChannelName
 from headgate.doors.api.callers import Caller, ChannelPath, Exporting, Services, require
+from headgate.doors.api.forms import FormFile, iter_form
 from headgate.doors.api.jobs import JobPath
 from headgate.doors.api.models import JobAnswer
 from headgate.doors.api.services import ApiServices
-from headgate.doors.forms import FormFile, iter_form
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.storage.local import disk_errors
 

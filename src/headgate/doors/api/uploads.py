@@ -11,10 +11,11 @@ from headgate.channels.artifacts import get_artifact
 from headgate.conda.names import ArtifactName, Subdir
 from headgate.doors.api.artifacts import shown_artifact
 from headgate.doors.api.callers import Services, Uploading
+from headgate.doors.api.forms import iter_form
 from headgate.doors.api.models import ArtifactAnswer
 from headgate.doors.api.paging import Listing
 from headgate.doors.api.revisions import SubdirQuery
-from headgate.doors.forms import iter_form, read_attestations
+from headgate.doors.multipart import read_attestations
 from headgate.intake.hosted import require_hosted
 from headgate.kernel.errors import HeadgateError, Invalid
 
@@ -73,7 +74,7 @@ class _Intake:
         try:
             async for file in iter_form(content_type, stream):
                 if file.field == "attestation":
-                    attestations = await read_attestations(file)
+                    attestations = await read_attestations(file.body)
                     continue
                 await self.take(file.filename, file.body, attestations)
                 attestations = None

@@ -14,9 +14,8 @@ from headgate.channels.model import Channel
 from headgate.channels.patching import NOTHING, PatchEdit, RecordChange
 from headgate.conda.names import Subdir
 from headgate.doors.web.channel import frame
-from headgate.doors.web.receiving import Sent, receiving
 from headgate.doors.web.toasts import Undo
-from headgate.doors.web.viewing import Viewer, anyone, change, large_change
+from headgate.doors.web.viewing import Sent, Viewer, anyone, change, large_change, upload
 from headgate.intake.patch_packages import receive_patch_package
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Refused
 
@@ -110,7 +109,7 @@ async def apply(viewer: Viewer, form: Mapping[str, str]) -> Response:
     return await _done(viewer, channel, f"The patch of {subdir} is in force.")
 
 
-@receiving("comment", "seen")
+@upload
 async def preview_package(viewer: Viewer, sent: Sent) -> Response:
     """What the instructions of a package would change; nothing of it is kept."""
     channel = viewer.channel(Permission.CHANNEL_MANAGE)
@@ -121,7 +120,7 @@ async def preview_package(viewer: Viewer, sent: Sent) -> Response:
     return await _list(viewer, channel, sent.fields, look)
 
 
-@receiving("comment", "seen")
+@upload
 async def apply_package(viewer: Viewer, sent: Sent) -> Response:
     """Put the instructions of a package in force, if they are what was looked at."""
     channel = viewer.channel(Permission.CHANNEL_MANAGE)
@@ -149,13 +148,14 @@ async def _look(viewer: Viewer, channel: Channel, documents: Mapping[Subdir, byt
 async def _bring(viewer: Viewer, channel: Channel, sent: Sent) -> Look:
     """The instructions of the package that is being sent. Raises Invalid `form-invalid`, `patch-package-empty`, `artifact-…`."""
     look: Look | None = None
-    async for file in sent.files():
+    async for file in sent.files:
         if look is not None:
             raise Invalid("form-invalid", "One package at a time: later ones would replace what earlier ones bring.")
-        documents = await receive_patch_package(viewer.services.core.store, file.filename, file.body)
-        look = await _look(viewer, channel, documents, file.filename)
+        name = file.filename or ""
+        documents = await receive_patch_package(viewer.services.core.store, name, file.body)
+        look = await _look(viewer, channel, documents, name)
         if not look.documents:
-            raise Invalid("patch-package-empty", f"{file.filename} patches no subdir that {channel.name} has.")
+            raise Invalid("patch-package-empty", f"{name} patches no subdir that {channel.name} has.")
     if look is None:
         raise Invalid("form-invalid", "Choose the package file first.")
     return look

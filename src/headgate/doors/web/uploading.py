@@ -9,10 +9,9 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.channels.model import Channel
 from headgate.conda.names import ArtifactName, Subdir
-from headgate.doors.forms import FormFile, read_attestations
+from headgate.doors.multipart import FormPart, read_attestations, skip
 from headgate.doors.web.channel import frame
-from headgate.doors.web.receiving import Sent, receiving, skip
-from headgate.doors.web.viewing import Viewer, anyone
+from headgate.doors.web.viewing import Sent, Viewer, anyone, upload
 from headgate.intake.hosted import require_hosted
 from headgate.intake.uploads import Uploaded
 from headgate.kernel.errors import HeadgateError
@@ -34,22 +33,23 @@ async def show_form(viewer: Viewer) -> Response:
     return _page(viewer, _channel(viewer))
 
 
-@receiving("subdir", "replace_deleted")
-async def upload(viewer: Viewer, sent: Sent) -> Response:
+@upload
+async def take_files(viewer: Viewer, sent: Sent) -> Response:
     """Take each file that fits; of the others, say why not."""
     channel = _channel(viewer)
     outcomes: list[Outcome] = []
     try:
         attestations: bytes | None = None
-        async for file in sent.files():
+        async for file in sent.files:
             if file.field == "attestation":
-                attestations = await read_attestations(file)
+                attestations = await read_attestations(file.body)
                 continue
+            name = file.filename or ""
             try:
-                outcomes.append(Outcome(file.filename, await _take(viewer, channel, file, sent, attestations)))
+                outcomes.append(Outcome(name, await _take(viewer, channel, file, sent, attestations)))
             except HeadgateError as error:
-                outcomes.append(Outcome(file.filename, None, error.message, error.reasons))
-                await skip(file)
+                outcomes.append(Outcome(name, None, error.message, error.reasons))
+                await skip(file.body)
     except HeadgateError as error:
         error.reasons = (*error.reasons, *(f"{one.filename} was taken." for one in outcomes if one.uploaded))
         raise
@@ -61,9 +61,10 @@ async def upload(viewer: Viewer, sent: Sent) -> Response:
     return _page(viewer, channel, outcomes)
 
 
-async def _take(viewer: Viewer, channel: Channel, file: FormFile, sent: Sent, attestations: bytes | None) -> Uploaded:
+async def _take(viewer: Viewer, channel: Channel, file: FormPart, sent: Sent, attestations: bytes | None) -> Uploaded:
     """One file, as the API takes it. Raises what `Uploads.take` raises, and Refused."""
-    viewer.require(Permission.ARTIFACT_UPLOAD, channel, ArtifactName.parse(file.filename).name)
+    artifact = ArtifactName.parse(file.filename or "")
+    viewer.require(Permission.ARTIFACT_UPLOAD, channel, artifact.name)
     may_replace = sent.fields.get("replace_deleted") == "on"
     if may_replace:
         viewer.require(Permission.CHANNEL_MANAGE, channel)
@@ -71,7 +72,7 @@ async def _take(viewer: Viewer, channel: Channel, file: FormFile, sent: Sent, at
     return await viewer.services.uploads.take(
         viewer.actor,
         channel,
-        file.filename,
+        str(artifact),
         file.body,
         subdir=Subdir.parse(subdir) if subdir else None,
         may_replace_deleted=may_replace,
@@ -100,5 +101,5 @@ def _page(viewer: Viewer, channel: Channel, outcomes: Sequence[Outcome] = ()) ->
 
 ROUTES = [
     Route("/channels/{channel:path}/upload", show_form),
-    Route("/channels/{channel:path}/upload", upload, methods=["POST"]),
+    Route("/channels/{channel:path}/upload", take_files, methods=["POST"]),
 ]
