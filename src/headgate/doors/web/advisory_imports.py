@@ -1,6 +1,6 @@
 """Advisories brought by hand: a file as it comes, or a URL that is followed; and what became of each."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -9,7 +9,7 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.advisories.feeds import MAX_BYTES, UPLOADS
 from headgate.conda.names import Sha256
-from headgate.doors.web.viewing import Viewer, change, signed_in, upload
+from headgate.doors.web.viewing import Sent, Viewer, change, signed_in, upload
 from headgate.kernel.errors import HeadgateError, Invalid, NotFound, Refused
 
 _HERE = "/advisories/import"
@@ -24,12 +24,13 @@ async def show_import(viewer: Viewer) -> Response:
 
 
 @upload
-async def take_file(viewer: Viewer, form: Mapping[str, str], body: AsyncIterator[bytes]) -> Response:
+async def take_file(viewer: Viewer, sent: Sent) -> Response:
     """Keep the file, and let a job read it, whatever its form."""
     viewer.require(Permission.ADVISORY_MANAGE)
+    form = sent.fields
     feed = form.get("feed", "").strip() or UPLOADS
     try:
-        sha256 = await _keep(viewer, body)
+        sha256 = await _keep(viewer, sent)
     except Refused:
         raise
     except HeadgateError as error:
@@ -80,10 +81,13 @@ def _page(viewer: Viewer, form: Mapping[str, str] | None = None, wrong: str | No
     return viewer.page("advisory_import.html", 422 if wrong else 200, form=form or {}, wrong=wrong, uploads=UPLOADS)
 
 
-async def _keep(viewer: Viewer, body: AsyncIterator[bytes]) -> Sha256:
-    """The bytes as a blob, which the job finds. Raises Invalid `request-too-large` or `feed-invalid`."""
+async def _keep(viewer: Viewer, sent: Sent) -> Sha256:
+    """The first file as a blob, which the job finds. Raises Invalid `request-too-large` or `feed-invalid`."""
+    file = await anext(sent.files, None)
+    if file is None:
+        raise Invalid("feed-invalid", "Choose a file.")
     with viewer.services.core.store.writer() as writer:
-        async for piece in body:
+        async for piece in file.body:
             if writer.size_bytes + len(piece) > MAX_BYTES:
                 raise Invalid("request-too-large", f"A file of advisories has at most {MAX_BYTES >> 30} GiB.")
             writer.write(piece)

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from headgate.access.sessions import Beginning, Session
-from headgate.doors.forms import FormReader
 from headgate.doors.http import public_url
+from headgate.doors.multipart import FormPart, iter_parts, read_fields, skip
 from headgate.doors.pages import PAGE_HEADERS, render_page
 from headgate.doors.sessions import PROOF_FIELD, PROOF_HEADER, Visitor
 from headgate.doors.web.services import WebServices
@@ -67,34 +67,38 @@ async def read_change(request: Request, most_bytes: int = _FORM_BYTES) -> tuple[
     return visitor, form
 
 
-async def read_upload(request: Request) -> tuple[Visitor, Mapping[str, str], AsyncIterator[bytes]] | None:
-    """Who sends a file, the fields before it, and the file as it comes; None when nobody is signed in.
+async def read_upload(
+    request: Request, stream: AsyncIterator[bytes]
+) -> tuple[Visitor, Mapping[str, str], AsyncIterator[FormPart]] | None:
+    """Who sends files, the fields before them, and the files as they come; None when nobody is signed in.
 
-    Raises Refused `request-forged` before a byte of the file is read, Invalid `form-invalid` without one.
+    Nothing of a file is read before the proof has been looked at. A file field that was left empty, which browsers send
+    without a name, is passed over; fields between files, and behind them, join the others as they come. Raises Refused
+    `request-forged`, Invalid `form-invalid`.
     """
-    content_type = request.headers.get("content-type", "")
-    if not content_type.lower().startswith("multipart/form-data"):
-        if await read_change(request) is None:
-            return None
-        raise Invalid("form-invalid", "Choose a file.")
     visitor = await find_visitor(request)
     if visitor is None:
         return None
-    reader, form, size = FormReader(content_type, request.stream(), has_words=True), dict[str, str](), 0
-    head = await reader.next_head()
-    while head is not None and head.field != "file":
-        word = bytearray()
-        async for piece in reader.iter_body():
-            size += len(piece)
-            if size > _FORM_BYTES:
-                raise Invalid("request-too-large", "The form is longer than any of ours.")
-            word += piece
-        form[head.field] = word.decode("utf-8", "replace").replace("\0", "")
-        head = await reader.next_head()
-    services_of(request).cookies.check(request.scope, visitor, form.get(PROOF_FIELD))
-    if head is None:
-        raise Invalid("form-invalid", "Choose a file.")
-    return visitor, form, reader.iter_body()
+    cookies, fields = services_of(request).cookies, dict[str, str]()
+    first, parts = None, iter_parts(request.headers.get("content-type", ""), stream)
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        cookies.check_origin(request.scope)
+        fields, first = await read_fields(parts, _FORM_BYTES)
+    cookies.check(request.scope, visitor, fields.get(PROOF_FIELD) or request.headers.get(PROOF_HEADER))
+    return visitor, fields, _iter_files(first, parts, fields)
+
+
+async def _iter_files(
+    first: FormPart | None, parts: AsyncIterator[FormPart], fields: dict[str, str]
+) -> AsyncIterator[FormPart]:
+    part = first
+    while part is not None:
+        if part.filename:
+            yield part
+        else:
+            await skip(part.body)
+        more, part = await read_fields(parts, _FORM_BYTES)
+        fields |= more
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:

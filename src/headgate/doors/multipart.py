@@ -7,57 +7,100 @@ from dataclasses import dataclass
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from headgate.conda.attestations import MAX_SIDECAR_BYTES
 from headgate.kernel.errors import Invalid
 
-_FIELDS = {b"file": "file", b"attestation": "attestation"}
 _PART_END = None
+_MOST_FIELDS = 100
+_MOST_PASSED_OVER_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class PartHead:
-    """How a part is called, and its file."""
-
+class _PartHead:
     field: str
-    filename: str
+    filename: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class FormFile:
-    """A file of a form; its `body` must be read to its end before the next file is asked for.
+class FormPart:
+    """A part of a form; its `body` must be read to its end before the next part is asked for.
 
-    `field` is `file`, or `attestation` for what is said of the next file.
+    `filename` is None for a plain field.
     """
 
     field: str
-    filename: str
+    filename: str | None
     body: AsyncIterator[bytes]
 
 
-async def iter_form(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterator[FormFile]:
-    """The files of a form, whose every part is called `file` or `attestation`. Raises Invalid `form-invalid`."""
-    reader = FormReader(content_type, stream)
+async def iter_parts(content_type: str, stream: AsyncIterator[bytes]) -> AsyncIterator[FormPart]:
+    """The parts of a form, as they come. Raises Invalid `form-invalid`."""
+    reader = _FormReader(content_type, stream)
     while (head := await reader.next_head()) is not None:
-        yield FormFile(head.field, head.filename, reader.iter_body())
+        yield FormPart(head.field, head.filename, reader.iter_body())
+
+
+async def read_fields(parts: AsyncIterator[FormPart], most_bytes: int) -> tuple[dict[str, str], FormPart | None]:
+    """The plain fields before the first file, and that file; None when there is none. Raises Invalid `form-invalid`."""
+    fields: dict[str, str] = {}
+    room = most_bytes
+    async for part in parts:
+        if part.filename is not None:
+            return fields, part
+        data = b""
+        async for piece in part.body:
+            data += piece
+            if len(data) > room:
+                raise _invalid("its fields are longer than any of ours")
+        room -= len(data)
+        # No field holds it, and PostgreSQL keeps none.
+        if b"\0" in data:
+            raise Invalid("form-invalid", "A field holds a character that nobody types.")
+        fields[part.field] = data.decode("utf-8", "replace")
+        if len(fields) > _MOST_FIELDS:
+            raise _invalid("it has too many fields")
+    return fields, None
+
+
+async def read_attestations(body: AsyncIterator[bytes]) -> bytes:
+    """What is said of a file. Raises Invalid `attestation-malformed` when that is too much."""
+    found = bytearray()
+    async for piece in body:
+        found += piece
+        if len(found) > MAX_SIDECAR_BYTES:
+            raise Invalid("attestation-malformed", f"The attestations have more than {MAX_SIDECAR_BYTES} bytes.")
+    return bytes(found)
+
+
+async def skip(body: AsyncIterator[bytes]) -> None:
+    """Read what is left of a part."""
+    async for _ in body:
+        pass
+
+
+async def pass_over(stream: AsyncIterator[bytes]) -> None:
+    """Read what is left of a body, within bounds: browsers look at no answer before they have sent what they began."""
+    left = _MOST_PASSED_OVER_BYTES
+    async for piece in stream:
+        left -= len(piece)
+        if left < 0:
+            return
 
 
 def _invalid(reason: object) -> Invalid:
     return Invalid("form-invalid", f"The form cannot be read: {reason}.")
 
 
-class FormReader:
-    """Turns pieces of the stream into what the parser finds in them: heads of parts, bytes, ends of parts.
+class _FormReader:
+    """Turns pieces of the stream into what the parser finds in them: heads of parts, bytes, ends of parts."""
 
-    `has_words`: parts that are no files are fields with a word, whatever they are called.
-    """
-
-    def __init__(self, content_type: str, stream: AsyncIterator[bytes], *, has_words: bool = False) -> None:
+    def __init__(self, content_type: str, stream: AsyncIterator[bytes]) -> None:
         _, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
             raise _invalid("its Content-Type names no boundary")
         self._stream = stream
-        self._has_words = has_words
-        self._found: deque[PartHead | bytes | None] = deque()
+        self._found: deque[_PartHead | bytes | None] = deque()
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
         self._has_ended = False
@@ -77,15 +120,15 @@ class FormReader:
         except FormParserError as error:
             raise _invalid(error) from error
 
-    async def next_head(self) -> PartHead | None:
+    async def next_head(self) -> _PartHead | None:
         """The head of the next part, or None at the end of the form."""
         while not self._found and not self._has_ended:
             await self._read_on()
         if not self._found:
             return None
         head = self._found.popleft()
-        if not isinstance(head, PartHead):
-            raise _invalid("a file was not read to its end")
+        if not isinstance(head, _PartHead):
+            raise _invalid("a part was not read to its end")
         return head
 
     async def iter_body(self) -> AsyncIterator[bytes]:
@@ -121,13 +164,9 @@ class FormReader:
     def _on_headers_finished(self) -> None:
         _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
         self._headers = {}
-        name = options.get(b"name", b"")
-        field = _FIELDS.get(name)
-        if field is None and self._has_words and b"filename" not in options:
-            field = name.decode("utf-8", "replace")
-        if field is None or (field == "file" and b"filename" not in options):
-            raise _invalid("every part must be a file, and be called `file`, or `attestation` before a file")
-        self._found.append(PartHead(field, options.get(b"filename", b"").decode("utf-8", "replace")))
+        filename = options.get(b"filename")
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        self._found.append(_PartHead(name, None if filename is None else filename.decode("utf-8", "replace")))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._found.append(data[start:end])
