@@ -175,7 +175,7 @@ async def test_keys_are_trusted_and_not(services: Services, ada: Browser) -> Non
 
 
 async def test_what_came_by_the_drop_folder_is_told_with_its_reason(services: Services, ada: Browser) -> None:
-    rows = [
+    rows: list[dict[str, str | None]] = [
         {"filename": f"b-{number}", "kind": "bundle", "outcome": DONE, "said": "3 names changed.", "channel": "team"}
         for number in range(60)
     ]
