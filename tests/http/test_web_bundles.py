@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -175,7 +176,7 @@ async def test_keys_are_trusted_and_not(services: Services, ada: Browser) -> Non
 
 
 async def test_what_came_by_the_drop_folder_is_told_with_its_reason(services: Services, ada: Browser) -> None:
-    rows: list[dict[str, str | None]] = [
+    rows: list[dict[str, Any]] = [
         {"filename": f"b-{number}", "kind": "bundle", "outcome": DONE, "said": "3 names changed.", "channel": "team"}
         for number in range(60)
     ]
