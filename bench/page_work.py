@@ -165,6 +165,8 @@ async def _samples(services: Services, channel: str, subdir: str) -> dict[str, S
         "/search/suggestions": ["/search/suggestions?q=py"],
         "/channels/{channel:path}": [f"/channels/{channel}"],
         "/channels/{channel:path}/revisions": [f"/channels/{channel}/revisions"],
+        "/channels/{channel:path}/patches": [f"/channels/{channel}/patches"],
+        "/channels/{channel:path}/patches/{subdir}": [f"/channels/{channel}/patches/{subdir}"],
         "/channels/{channel:path}/mirrors": [f"/channels/{channel}/mirrors"],
         "/channels/{channel:path}/mirrors/{name}": [f"/channels/{channel}/mirrors/{mirror}"],
         "/channels/{channel:path}/mirrors/{name}/filtered": [f"/channels/{channel}/mirrors/{mirror}/filtered"],

@@ -1,5 +1,6 @@
 """Channels in the browser: made, looked at, frozen, taken back; mirrors followed as they sync."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,48 @@ def test_a_rollback_is_looked_at_then_done_and_taken_back(visit: Opens, live: Li
     toast.get_by_role("button", name="Undo").click()
     page.locator("[data-toast]", has_text="as it was at revision 3").wait_for()
     assert len(listed(live, team)) == 2
+
+
+def test_files_are_uploaded_one_after_the_other(visit: Opens, live: LiveServer, tmp_path: Path) -> None:
+    live.json("channel", "create", "taking", "--kind", "hosted")
+    files = [*[package("big", str(number), content=os.urandom(4 << 20)) for number in range(2)], ("no-1-0.conda", b"x")]
+    for filename, body in files:
+        (tmp_path / filename).write_bytes(body)
+    window = visit()
+    window.tolerated.add("422")
+    page = window.go("/channels/taking/upload")
+    window.assert_good()
+    page.get_by_label("Package files").set_input_files([tmp_path / filename for filename, _ in files])
+    page.get_by_role("button", name="Upload").click()
+    page.locator("#outcomes li", has_text="refused").wait_for()
+    assert page.locator("#outcomes .badge").all_inner_texts() == ["taken", "taken", "refused"]
+    assert len(listed(live, "taking")) == 2
+    window.assert_accessible()
+    window.picture("uploaded")
+
+
+def test_a_patch_is_seen_as_it_is_typed_put_in_force_and_undone(visit: Opens, live: LiveServer, team: str) -> None:
+    window = visit()
+    page = window.go(f"/channels/{team}/patches")
+    page.get_by_role("link", name="noarch", exact=True).click()
+    text = page.get_by_label("patch_instructions.json")
+    text.fill('{"packages.conda": {"demo-1.0-0.conda": {"depends": ["lib <2"]')
+    page.locator("#preview [role=alert]").wait_for()
+    text.fill('{"packages.conda": {"demo-1.0-0.conda": {"depends": ["lib <2"]}}}')
+    page.get_by_role("heading", name="1 record would be another").wait_for()
+    assert page.locator("#preview ins").inner_text() == "+ lib <2"
+    window.assert_good()
+    window.picture("patch")
+    page.get_by_label("Why").fill("1.0 needs an old lib")
+    page.get_by_role("heading", name="1 record would be another").wait_for()
+    page.get_by_role("button", name="Put it in force").click()
+    toast = page.locator("[data-toast]", has_text="is in force")
+    assert len(live.json("patch", "list", team)) == 1
+    window.picture("patches")
+    toast.get_by_role("button", name="Undo").click()
+    page.locator("[data-toast]", has_text="is undone").wait_for()
+    assert len(live.json("patch", "list", team)) == 2
+    window.assert_good()
 
 
 def test_a_channel_is_frozen_with_a_reason_and_moves_again(visit: Opens, live: LiveServer, team: str) -> None:
@@ -256,6 +299,9 @@ def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme:
         "/new-channel?how=two-feeds",
         f"/channels/{team}",
         f"/channels/{team}/revisions",
+        f"/channels/{team}/upload",
+        f"/channels/{team}/patches",
+        f"/channels/{team}/patches/noarch",
     )
     for number, path in enumerate(paths):
         window.go(path)

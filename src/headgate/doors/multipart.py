@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from headgate.conda.attestations import MAX_SIDECAR_BYTES
 from headgate.kernel.errors import Invalid
 
 _PART_END = None
 _MOST_FIELDS = 100
+_MOST_PASSED_OVER_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,38 @@ async def read_fields(parts: AsyncIterator[FormPart], most_bytes: int) -> tuple[
             if len(data) > room:
                 raise _invalid("its fields are longer than any of ours")
         room -= len(data)
+        # No field holds it, and PostgreSQL keeps none.
+        if b"\0" in data:
+            raise Invalid("form-invalid", "A field holds a character that nobody types.")
         fields[part.field] = data.decode("utf-8", "replace")
         if len(fields) > _MOST_FIELDS:
             raise _invalid("it has too many fields")
     return fields, None
+
+
+async def read_attestations(body: AsyncIterator[bytes]) -> bytes:
+    """What is said of a file. Raises Invalid `attestation-malformed` when that is too much."""
+    found = bytearray()
+    async for piece in body:
+        found += piece
+        if len(found) > MAX_SIDECAR_BYTES:
+            raise Invalid("attestation-malformed", f"The attestations have more than {MAX_SIDECAR_BYTES} bytes.")
+    return bytes(found)
+
+
+async def skip(body: AsyncIterator[bytes]) -> None:
+    """Read what is left of a part."""
+    async for _ in body:
+        pass
+
+
+async def pass_over(stream: AsyncIterator[bytes]) -> None:
+    """Read what is left of a body, within bounds: browsers look at no answer before they have sent what they began."""
+    left = _MOST_PASSED_OVER_BYTES
+    async for piece in stream:
+        left -= len(piece)
+        if left < 0:
+            return
 
 
 def _invalid(reason: object) -> Invalid:

@@ -196,11 +196,15 @@ def may_carry(viewer: Viewer, channel: Channel) -> bool:
 
 
 def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
-    """What every page of a channel shows: its name, its tabs, and whether the viewer manages it."""
+    """What every page of a channel shows: its name, its tabs, whether the viewer manages it or puts files into it."""
     path = f"/channels/{channel.name}"
     tabs = [("Overview", path), ("Files", f"{path}/files"), ("Revisions", f"{path}/revisions")]
     if channel.kind is ChannelKind.MIRROR:
         tabs.append(("Mirrors", f"{path}/mirrors"))
+    may_upload = channel.kind is ChannelKind.HOSTED and viewer.may_for_some(Permission.ARTIFACT_UPLOAD, channel)
+    if may_upload:
+        tabs.append(("Upload", f"{path}/upload"))
+    tabs.append(("Patches", f"{path}/patches"))
     if channel.kind is ChannelKind.HOSTED:
         tabs.append(("Requests", f"{path}/request-rules"))
     tabs.append(("Not installable", f"{path}/unsatisfiable"))
@@ -209,7 +213,7 @@ def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
         tabs.append(("Bundles", f"{path}/bundles"))
     if may_manage:
         tabs.append(("Retention", f"{path}/retention"))
-    return {"channel": channel, "tabs": tabs, "may_manage": may_manage}
+    return {"channel": channel, "tabs": tabs, "may_manage": may_manage, "may_upload": may_upload}
 
 
 async def _counts(viewer: Viewer, channel: Channel) -> dict[str, int]:

@@ -35,6 +35,7 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.reports.room import ReportRoom
@@ -164,6 +165,10 @@ class WebServices(Protocol):
     @property
     def cookies(self) -> SessionCookies:
         """Finds who sits at a browser."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """Takes files."""
 
     @property
     def reports(self) -> ReportRoom:

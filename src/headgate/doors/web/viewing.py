@@ -14,11 +14,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headgate.access.decisions import decide
+from headgate.access.decisions import decide, decide_for_some
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel
-from headgate.doors.multipart import FormPart
+from headgate.doors.multipart import FormPart, pass_over
 from headgate.doors.pages import PAGE_HEADERS, render_page
 from headgate.doors.places import channel_path
 from headgate.doors.sessions import Visitor
@@ -95,12 +95,22 @@ class Viewer:
         """The channels that they may read, by name."""
         return [one for one in self.services.catalog.all() if self.may(Permission.CHANNEL_READ, one)]
 
-    def channel(self, permission: Permission = Permission.CHANNEL_READ, name: str | None = None) -> Channel:
-        """The channel that the path names, where they may do that. Raises Refused, NotFound `channel-unknown`."""
+    def may_for_some(self, permission: Permission, channel: Channel) -> bool:
+        """Whether they may do that at a channel, be it with one package alone."""
+        return decide_for_some(self.principal, permission, channel.name, channel.privacy).is_allowed
+
+    def channel(
+        self, permission: Permission = Permission.CHANNEL_READ, name: str | None = None, *, is_for_some: bool = False
+    ) -> Channel:
+        """The channel that the path names, where they may do that; `is_for_some`: with one package at least.
+
+        Raises Refused, NotFound `channel-unknown`.
+        """
         wanted = self.request.path_params["channel"] if name is None else name
         found = self.services.catalog.find(wanted)
+        decided = decide_for_some if is_for_some else decide
         # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
-        decision = decide(self.principal, permission, wanted, "private" if found is None else found.privacy)
+        decision = decided(self.principal, permission, wanted, "private" if found is None else found.privacy)
         if not decision.is_allowed:
             raise Refused("credentials-needed" if decision.needs_credentials else "permission-denied", decision.reason)
         if found is None:
@@ -161,7 +171,10 @@ Act = Callable[[Viewer, Mapping[str, str]], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A form with files: its fields, which stand before the files, and the files as they come."""
+    """A form with files: the fields that came so far, the proof among the first, and the files as they come.
+
+    Each file must be read to its end, or skipped, before the next.
+    """
 
     fields: Mapping[str, str]
     files: AsyncIterator[FormPart]
@@ -218,11 +231,15 @@ def upload(take: Take) -> Endpoint:
 
     @functools.wraps(take)
     async def endpoint(request: Request) -> Response:
-        found = await read_upload(request)
+        stream = request.stream()
+        found = await read_upload(request, stream)
         if found is None:
             return go_sign_in("/")
         visitor, fields, files = found
-        return await take(viewer_of(request, visitor), Sent(fields, files))
+        try:
+            return await take(viewer_of(request, visitor), Sent(fields, files))
+        finally:
+            await pass_over(stream)
 
     return endpoint
 
