@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.watching import PHONE, Visit
-from tests.live import PASSWORD, LiveServer
+from tests.live import PASSWORD, LiveServer, headgate
 from tests.packages import package
 from tests.upstreams import FolderServer, record_of, write_repodata
 
@@ -350,3 +350,36 @@ def test_who_may_not_manage_sees_no_way_to(visit: Opens, live: LiveServer, team:
     refused = page.goto(f"/channels/{team}/rollback?to=noarch%3D1")
     assert refused is not None
     assert refused.status == 403
+
+
+def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer, team: str, tmp_path: Path) -> None:
+    key = tmp_path / "K"
+    headgate("bundle", "keygen", "--out", key)
+    window = visit()
+    page = window.go(f"/channels/{team}/bundles")
+    window.assert_good()
+    page.get_by_label("What match specs name").check()
+    page.get_by_label("Match specs", exact=True).fill("demo")
+    page.get_by_role("button", name="Prepare it").click()
+    with page.expect_download() as manifest:
+        page.get_by_role("link", name="Manifest").click(timeout=30_000)
+    manifest.value.save_as(tmp_path / "manifest.json")
+    window.assert_good()
+    window.picture("bundles")
+    signed = headgate("bundle", "sign", tmp_path / "manifest.json", "--key", key)
+    page.get_by_label("Signature").fill(signed.stdout.strip())
+    with page.expect_download() as bundle:
+        page.get_by_role("button", name="Bundle", exact=True).click()
+    bundle.value.save_as(tmp_path / "bundle")
+    page = window.go("/new-channel?how=bundle")
+    window.assert_good()
+    page.get_by_label("Channel", exact=True).fill("carried")
+    page.get_by_label("Public key").fill(key.with_suffix(".pub").read_text())
+    page.get_by_label("Bundle", exact=True).set_input_files(tmp_path / "bundle")
+    page.get_by_role("button", name="Send and take in").click()
+    page.get_by_text("Channel carried stands at bundle 0").wait_for(timeout=30_000)
+    window.assert_good()
+    window.picture("bundle-import")
+    assert live.json("channel", "show", "carried")["kind"] == "bundle"
+    window.go("/admin/bundles")
+    window.assert_good()
