@@ -171,6 +171,7 @@ async def _samples(services: Services, channel: str, subdir: str) -> dict[str, S
         "/channels/{channel:path}/mirrors/{name}": [f"/channels/{channel}/mirrors/{mirror}"],
         "/channels/{channel:path}/mirrors/{name}/filtered": [f"/channels/{channel}/mirrors/{mirror}/filtered"],
         "/channels/{channel:path}/unsatisfiable": [f"/channels/{channel}/unsatisfiable"],
+        "/channels/{channel:path}/bundles": [f"/channels/{channel}/bundles"],
         "/admin/users/{name}": ["/admin/users/admin"],
         "/admin/jobs/{id}": [f"/admin/jobs/{one.id}" for one in jobs],
         "/audit/events/{number}": [f"/audit/events/{one}" for one in event_ids],

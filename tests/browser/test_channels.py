@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.browser.watching import PHONE, Visit
-from tests.live import PASSWORD, LiveServer
+from tests.live import PASSWORD, LiveServer, headgate
 from tests.packages import package
 from tests.upstreams import FolderServer, record_of, write_repodata
 
@@ -151,6 +151,34 @@ def test_a_patch_is_seen_as_it_is_typed_put_in_force_and_undone(visit: Opens, li
     toast.get_by_role("button", name="Undo").click()
     page.locator("[data-toast]", has_text="is undone").wait_for()
     assert len(live.json("patch", "list", team)) == 2
+    window.assert_good()
+
+
+def test_packages_are_promoted_after_a_look(visit: Opens, live: LiveServer, team: str) -> None:
+    live.json("channel", "create", "promoted", "--kind", "hosted")
+    window = visit()
+    page = window.go("/promotions")
+    page.get_by_role("link", name="Promote", exact=True).click()
+    window.assert_good()
+    page.get_by_label("What", exact=True).fill("demo >=2")
+    page.get_by_label("From", exact=True).select_option(team)
+    page.get_by_label("Into", exact=True).select_option("promoted")
+    page.get_by_label("Platforms").fill("linux-64")
+    page.get_by_role("button", name="See what would pass").click()
+    page.get_by_role("heading", name=f"{team} → promoted").wait_for()
+    window.assert_accessible()
+    window.assert_quiet()
+    window.picture("promote")
+    page.set_viewport_size({"width": 390, "height": 844})
+    window.assert_fits()
+    window.picture("promote-narrow")
+    page.emulate_media(color_scheme="dark")
+    window.assert_accessible()
+    window.picture("promote-dark")
+    page.get_by_label("Why").fill("It was tested")
+    page.get_by_role("button", name="Promote 1 file").click()
+    page.locator("dd .badge", has_text="applied").wait_for(timeout=30_000)
+    assert listed(live, "promoted") == ["demo-2.0-0.conda"]
     window.assert_good()
 
 
@@ -302,6 +330,7 @@ def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme:
         f"/channels/{team}/upload",
         f"/channels/{team}/patches",
         f"/channels/{team}/patches/noarch",
+        "/promotions/new",
     )
     for number, path in enumerate(paths):
         window.go(path)
@@ -321,3 +350,36 @@ def test_who_may_not_manage_sees_no_way_to(visit: Opens, live: LiveServer, team:
     refused = page.goto(f"/channels/{team}/rollback?to=noarch%3D1")
     assert refused is not None
     assert refused.status == 403
+
+
+def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer, team: str, tmp_path: Path) -> None:
+    key = tmp_path / "K"
+    headgate("bundle", "keygen", "--out", key)
+    window = visit()
+    page = window.go(f"/channels/{team}/bundles")
+    window.assert_good()
+    page.get_by_label("What match specs name").check()
+    page.get_by_label("Match specs", exact=True).fill("demo")
+    page.get_by_role("button", name="Prepare it").click()
+    with page.expect_download() as manifest:
+        page.get_by_role("link", name="Manifest").click(timeout=30_000)
+    manifest.value.save_as(tmp_path / "manifest.json")
+    window.assert_good()
+    window.picture("bundles")
+    signed = headgate("bundle", "sign", tmp_path / "manifest.json", "--key", key)
+    page.get_by_label("Signature").fill(signed.stdout.strip())
+    with page.expect_download() as bundle:
+        page.get_by_role("button", name="Bundle", exact=True).click()
+    bundle.value.save_as(tmp_path / "bundle")
+    page = window.go("/new-channel?how=bundle")
+    window.assert_good()
+    page.get_by_label("Channel", exact=True).fill("carried")
+    page.get_by_label("Public key").fill(key.with_suffix(".pub").read_text())
+    page.get_by_label("Bundle", exact=True).set_input_files(tmp_path / "bundle")
+    page.get_by_role("button", name="Send and take in").click()
+    page.get_by_text("Channel carried stands at bundle 0").wait_for(timeout=30_000)
+    window.assert_good()
+    window.picture("bundle-import")
+    assert live.json("channel", "show", "carried")["kind"] == "bundle"
+    window.go("/admin/bundles")
+    window.assert_good()

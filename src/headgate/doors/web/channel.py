@@ -189,6 +189,12 @@ def flags_of(channel: Channel) -> list[Flag]:
     return [one for one in FLAGS if one.kind in {None, channel.kind}]
 
 
+def may_carry(viewer: Viewer, channel: Channel) -> bool:
+    """Whether they may put it into a bundle, which holds what its maker could have read and downloaded."""
+    needed = (Permission.BUNDLE_EXPORT, Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD)
+    return all(viewer.may(one, channel) for one in needed)
+
+
 def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
     """What every page of a channel shows: its name, its tabs, whether the viewer manages it or puts files into it."""
     path = f"/channels/{channel.name}"
@@ -203,6 +209,8 @@ def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
         tabs.append(("Requests", f"{path}/request-rules"))
     tabs.append(("Not installable", f"{path}/unsatisfiable"))
     may_manage = viewer.may(Permission.CHANNEL_MANAGE, channel)
+    if may_carry(viewer, channel) or (may_manage and channel.kind is ChannelKind.BUNDLE):
+        tabs.append(("Bundles", f"{path}/bundles"))
     if may_manage:
         tabs.append(("Retention", f"{path}/retention"))
     return {"channel": channel, "tabs": tabs, "may_manage": may_manage, "may_upload": may_upload}

@@ -1,6 +1,7 @@
 """Jobs of a page's own, followed as they run; whoever may see the page may see how far they are."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -10,11 +11,12 @@ from headgate.jobs.service import Job, JobService
 from headgate.kernel.errors import HeadgateError
 
 _LOOK_S = 0.3
+_ID = re.compile(r"[!-~]{1,200}")
 
 
 async def find_job(jobs: JobService, job_id: str | None, kinds: frozenset[str]) -> Job | None:
     """The job, if there is one of these kinds."""
-    if not job_id:
+    if not job_id or not _ID.fullmatch(job_id):
         return None
     try:
         found = await jobs.get_job(job_id)
