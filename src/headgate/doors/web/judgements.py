@@ -101,6 +101,7 @@ async def show_judged(viewer: Viewer) -> Response:
         typed=typed,
         keys=_KEYS,
         curations=found[:_AT_ONCE],
+        known=await viewer.services.advisories.catalogue.get_many([one.advisory for one in found[:_AT_ONCE]]),
         following=following,
         export=f"?{chosen}" if wanted.advisory or wanted.name else "",
         may_curate=viewer.may(Permission.ADVISORY_CURATE),
