@@ -108,3 +108,49 @@ def test_an_identity_provider_that_does_not_answer_is_told_so_when_tested(visit:
     page.get_by_role("button", name="Add the provider").click()
     page.get_by_role("button", name="Test sso").click()
     page.get_by_text("failed", exact=True).wait_for()
+
+
+def test_a_directory_is_added_by_hand(visit: Opens, live: LiveServer) -> None:
+    window = visit()
+    page = window.go("/admin/directories")
+    page.get_by_role("link", name="OpenLDAP").click()
+    page.get_by_label("Name", exact=True).fill("corp")
+    page.get_by_label("URLs").fill("ldaps://127.0.0.1:9")
+    page.get_by_label("Bind DN").fill("cn=reader,dc=corp,dc=example")
+    page.get_by_label("Bind password").fill("what the directory knows")
+    page.get_by_label("Where people are").fill("ou=people,dc=corp,dc=example")
+    page.locator("[name=groups]").fill("cn=staff -> Developers")
+    window.assert_good()
+    window.picture("directory-new")
+    page.get_by_role("button", name="Add the directory").click()
+    page.locator("[data-toast]", has_text="corp is known").wait_for()
+    window.picture("directories")
+    page.get_by_role("link", name="Settings of corp").click()
+    assert page.get_by_label("Bind password").input_value() == "•••"
+    window.assert_good()
+    window.picture("directory")
+    phone = visit(color_scheme="dark", **PHONE)
+    phone.go("/admin/directories/corp/settings")
+    phone.assert_accessible()
+    phone.assert_fits()
+    phone.picture("phone-dark-directory")
+    assert live.run("ldap", "remove", "corp").returncode == 0
+
+
+def test_a_token_of_a_service_account_is_made_by_hand(visit: Opens, live: LiveServer) -> None:
+    live.json("user", "create", "farm", "--service")
+    window = visit()
+    page = window.go("/admin/users/farm")
+    page.get_by_role("link", name="Make a token for farm").click()
+    page.get_by_label("Name", exact=True).fill("ci")
+    window.picture("token-new")
+    page.get_by_role("button", name="Make the token").click()
+    page.get_by_text("Copy its text now").wait_for()
+    window.assert_accessible()
+    window.picture("token-made")
+    phone = visit(color_scheme="dark", **PHONE)
+    for path in ("tokens", "tokens/1"):
+        phone.go(f"/admin/{path}")
+        phone.assert_accessible()
+        phone.assert_fits()
+        phone.picture(f"phone-dark-{path.replace('/', '-')}")

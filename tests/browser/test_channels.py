@@ -1,12 +1,14 @@
 """Channels in the browser: made, looked at, frozen, taken back; mirrors followed as they sync."""
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.watching import PHONE, Visit
-from tests.live import PASSWORD, LiveServer
+from tests.live import PASSWORD, LiveServer, headgate
 from tests.packages import package
 from tests.upstreams import FolderServer, record_of, write_repodata
 
@@ -110,6 +112,48 @@ def test_a_rollback_is_looked_at_then_done_and_taken_back(visit: Opens, live: Li
     assert len(listed(live, team)) == 2
 
 
+def test_files_are_uploaded_one_after_the_other(visit: Opens, live: LiveServer, tmp_path: Path) -> None:
+    live.json("channel", "create", "taking", "--kind", "hosted")
+    files = [*[package("big", str(number), content=os.urandom(4 << 20)) for number in range(2)], ("no-1-0.conda", b"x")]
+    for filename, body in files:
+        (tmp_path / filename).write_bytes(body)
+    window = visit()
+    window.tolerated.add("422")
+    page = window.go("/channels/taking/upload")
+    window.assert_good()
+    page.get_by_label("Package files").set_input_files([tmp_path / filename for filename, _ in files])
+    page.get_by_role("button", name="Upload").click()
+    page.locator("#outcomes li", has_text="refused").wait_for()
+    assert page.locator("#outcomes .badge").all_inner_texts() == ["taken", "taken", "refused"]
+    assert len(listed(live, "taking")) == 2
+    window.assert_accessible()
+    window.picture("uploaded")
+
+
+def test_a_patch_is_seen_as_it_is_typed_put_in_force_and_undone(visit: Opens, live: LiveServer, team: str) -> None:
+    window = visit()
+    page = window.go(f"/channels/{team}/patches")
+    page.get_by_role("link", name="noarch", exact=True).click()
+    text = page.get_by_label("patch_instructions.json")
+    text.fill('{"packages.conda": {"demo-1.0-0.conda": {"depends": ["lib <2"]')
+    page.locator("#preview [role=alert]").wait_for()
+    text.fill('{"packages.conda": {"demo-1.0-0.conda": {"depends": ["lib <2"]}}}')
+    page.get_by_role("heading", name="1 record would be another").wait_for()
+    assert page.locator("#preview ins").inner_text() == "+ lib <2"
+    window.assert_good()
+    window.picture("patch")
+    page.get_by_label("Why").fill("1.0 needs an old lib")
+    page.get_by_role("heading", name="1 record would be another").wait_for()
+    page.get_by_role("button", name="Put it in force").click()
+    toast = page.locator("[data-toast]", has_text="is in force")
+    assert len(live.json("patch", "list", team)) == 1
+    window.picture("patches")
+    toast.get_by_role("button", name="Undo").click()
+    page.locator("[data-toast]", has_text="is undone").wait_for()
+    assert len(live.json("patch", "list", team)) == 2
+    window.assert_good()
+
+
 def test_a_channel_is_frozen_with_a_reason_and_moves_again(visit: Opens, live: LiveServer, team: str) -> None:
     window = visit()
     page = window.go(f"/channels/{team}")
@@ -206,6 +250,46 @@ def test_the_way_to_a_mirror_is_told_step_by_step(visit: Opens, live: LiveServer
     assert live.json("mirror", "show", "tried", "main")["settings"]["schedule"]["cron"] == "30 2 * * *"
 
 
+def test_a_mirror_is_set_section_by_section(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
+    live.json("channel", "create", "settled", "--kind", "mirror", "--upstream", upstream.url, "--subdir", "noarch")
+    window = visit()
+    page = window.go("/channels/settled/mirrors/main")
+    page.get_by_label("Sign in with").select_option("bearer")
+    page.get_by_label("Password or token").fill("b3arer")
+    page.get_by_role("button", name="Keep the credentials").click()
+    page.get_by_text("signs in there with a bearer token").wait_for()
+    page.get_by_label("Tries after a passing failure").fill("0")
+    page.get_by_role("button", name="Keep the limits").click()
+    page.locator("[data-toast]", has_text="The limits are kept").wait_for()
+    page.get_by_label("Redirect", exact=True).check()
+    page.get_by_role("button", name="Keep the mode").click()
+    page.locator("dd", has_text="clients are sent there").wait_for()
+    page.locator("[data-toast]").get_by_role("button", name="Undo").click()
+    page.locator("dd", has_text="come when they are asked for").wait_for()
+    window.go("/channels/settled/mirrors/main")
+    window.assert_good()
+    window.picture("mirror")
+    settings = live.json("mirror", "show", "settled", "main")["settings"]
+    assert (settings["network"]["bearer_token"], settings["network"]["retries"], settings["fetch"]["mode"]) == (
+        "•••", 0, "passive",
+    )  # fmt: skip
+
+
+def test_members_of_a_virtual_channel_change_places(visit: Opens, live: LiveServer, team: str) -> None:
+    live.json("channel", "create", "spare", "--kind", "hosted")
+    live.json("channel", "create", "both", "--kind", "virtual", "--member", team, "--member", "spare")
+    window = visit()
+    page = window.go("/channels/both")
+    window.assert_good()
+    window.picture("members")
+    page.get_by_role("button", name="Up: spare").click()
+    page.locator("[data-toast]", has_text=f"both shows spare, then {team}").wait_for()
+    assert live.json("channel", "show", "both")["members"] == ["spare", team]
+    page.get_by_role("link", name="Not installable").click()
+    page.get_by_text("No policy holds anything back here").wait_for()
+    window.assert_good()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme: str) -> None:
     window = visit(color_scheme=scheme, **PHONE)
@@ -215,6 +299,9 @@ def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme:
         "/new-channel?how=two-feeds",
         f"/channels/{team}",
         f"/channels/{team}/revisions",
+        f"/channels/{team}/upload",
+        f"/channels/{team}/patches",
+        f"/channels/{team}/patches/noarch",
     )
     for number, path in enumerate(paths):
         window.go(path)
@@ -234,3 +321,36 @@ def test_who_may_not_manage_sees_no_way_to(visit: Opens, live: LiveServer, team:
     refused = page.goto(f"/channels/{team}/rollback?to=noarch%3D1")
     assert refused is not None
     assert refused.status == 403
+
+
+def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer, team: str, tmp_path: Path) -> None:
+    key = tmp_path / "K"
+    headgate("bundle", "keygen", "--out", key)
+    window = visit()
+    page = window.go(f"/channels/{team}/bundles")
+    window.assert_good()
+    page.get_by_label("What match specs name").check()
+    page.get_by_label("Match specs", exact=True).fill("demo")
+    page.get_by_role("button", name="Prepare it").click()
+    with page.expect_download() as manifest:
+        page.get_by_role("link", name="Manifest").click(timeout=30_000)
+    manifest.value.save_as(tmp_path / "manifest.json")
+    window.assert_good()
+    window.picture("bundles")
+    signed = headgate("bundle", "sign", tmp_path / "manifest.json", "--key", key)
+    page.get_by_label("Signature").fill(signed.stdout.strip())
+    with page.expect_download() as bundle:
+        page.get_by_role("button", name="Bundle", exact=True).click()
+    bundle.value.save_as(tmp_path / "bundle")
+    page = window.go("/new-channel?how=bundle")
+    window.assert_good()
+    page.get_by_label("Channel", exact=True).fill("carried")
+    page.get_by_label("Public key").fill(key.with_suffix(".pub").read_text())
+    page.get_by_label("Bundle", exact=True).set_input_files(tmp_path / "bundle")
+    page.get_by_role("button", name="Send and take in").click()
+    page.get_by_text("Channel carried stands at bundle 0").wait_for(timeout=30_000)
+    window.assert_good()
+    window.picture("bundle-import")
+    assert live.json("channel", "show", "carried")["kind"] == "bundle"
+    window.go("/admin/bundles")
+    window.assert_good()

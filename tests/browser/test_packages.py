@@ -86,6 +86,34 @@ def test_package_page_shows_versions_verdicts_and_how_to_install(visit: Opens, s
     assert page.locator("[data-row]").count() == 1
 
 
+def test_a_package_is_deprecated_noted_and_owned(visit: Opens, shop: str) -> None:
+    window = visit()
+    page = window.go("/packages/shop/scripted")
+    page.get_by_label("What", exact=True).fill("scripted <2")
+    page.get_by_label("Why, and what to use instead").fill("It runs scripts. Use 2.")
+    page.get_by_role("button", name="Deprecate", exact=True).click()
+    page.locator(".said", has_text="It runs scripts").wait_for()
+    page.get_by_label("What people should know of it").fill("Ask first.")
+    page.get_by_role("button", name="Keep the note").click()
+    page.locator("aside .note", has_text="Ask first.").wait_for()
+    page.get_by_label("Name", exact=True).fill("admin")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.locator("aside .panel", has_text="user admin").wait_for()
+    window.assert_good()
+    window.picture("package-managed")
+    page.get_by_role("button", name="Remove user admin").click()
+    page.locator("[data-toast]", has_text="no longer belongs").get_by_role("button", name="Undo").click()
+    page.locator("aside .panel", has_text="user admin").wait_for()
+    page.get_by_role("button", name="Take it back: scripted <2").click()
+    page.locator("[data-toast]", has_text="no longer deprecated").wait_for()
+    for scheme in ("light", "dark"):
+        phone = visit(color_scheme=scheme, **PHONE)
+        phone.go("/packages/shop/scripted")
+        phone.assert_accessible()
+        phone.assert_fits()
+        phone.picture(f"phone-{scheme}-package-managed")
+
+
 def test_file_page_traces_the_verdict_rule_by_rule(visit: Opens, shop: str) -> None:
     window = visit()
     page = window.go("/files/shop/noarch/tool-2.0-0.conda")

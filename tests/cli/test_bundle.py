@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ def test_a_sound_bundle_is_verified(carried: Path, name: str) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["channel"], found["number"], found["artifacts"], found["follows"]) == ("team", 0, 5, None)
+
+
+def test_a_manifest_is_signed_as_the_bundle_itself_is(carried: Path) -> None:
+    signed = headgate("bundle", "sign", carried / "full", "--key", carried / "K", "--json")
+    assert signed.returncode == 0, signed.stderr
+    with tarfile.open(carried / "full") as archive:
+        member = archive.extractfile("manifest.sig")
+        assert member is not None
+        assert json.loads(signed.stdout)["signature"] == member.read().hex()
+    assert headgate("bundle", "sign", carried / "K", "--key", carried / "K").returncode == 1
 
 
 def test_what_is_wrong_with_a_bundle_is_said(carried: Path, tmp_path: Path) -> None:

@@ -1,23 +1,28 @@
 """The pages of the administration: closed to whoever may not, and what their forms do."""
 
+import re
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 
+from headgate.access.authenticate import BadCredentials
 from headgate.access.grants import PrincipalKind, Scope
 from headgate.access.permissions import Permission
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind
 from headgate.conda.names import ChannelName
 from headgate.doors.web import admin
-from tests.http.browsing import Browser, browsing
+from tests.browser.watching import assert_valid
+from tests.http.browsing import Browser, browsing, said
 
 PASSWORD = "correct horse battery"
 PARTS = [path.removeprefix("/admin/") for _, path, _ in admin.PARTS]
 POSTS = [
-    "users", "users/ada/change", "users/ada/delete", "users/ada/sessions/end", "groups", "groups/add", "groups/remove",
-    "groups/delete", "roles", "roles/delete", "grants", "grants/remove", "tokens/revoke", "providers", "providers/test",
-    "providers/remove", "directories/test", "directories/sync", "network/ca", "network/ca/remove", "signing",
+    "users", "users/ada/change", "users/ada/delete", "users/ada/sessions/end", "users/ada/sessions/1/end", "groups", "groups/add", "groups/remove",
+    "groups/delete", "roles", "roles/delete", "grants", "grants/remove", "tokens", "tokens/revoke", "tokens/1/rotate",
+    "providers", "providers/test", "providers/remove", "providers/sso/settings", "directories", "directories/test",
+    "directories/sync", "directories/corp/settings", "directories/corp/remove", "network/ca", "network/ca/remove", "signing",
     "signing/rotate", "signing/root", "jobs/none/change", "storage/collect",
 ]  # fmt: skip
 
@@ -42,6 +47,16 @@ async def ada(people: Services) -> AsyncIterator[Browser]:
 async def send(browser: Browser, path: str, **fields: str) -> int:
     answer = await browser.post(f"/admin/{path}", csrf_token=await browser.proof(), **fields)
     return answer.status_code
+
+
+async def post(browser: Browser, path: str, **fields: str) -> httpx.Response:
+    return await browser.post(f"/admin/{path}", csrf_token=await browser.proof(), **fields)
+
+
+def shown_text(answer: httpx.Response) -> str:
+    found = re.search(r'data-copy="(hg-[^"]+)"', answer.text)
+    assert found, answer.text
+    return found[1]
 
 
 async def test_pages_are_for_those_who_may(people: Services, ada: Browser) -> None:
@@ -117,6 +132,78 @@ async def test_tokens_are_shown_without_their_text_and_revoked(people: Services,
     assert await send(ada, "tokens/revoke", id=str(token.id)) == 303
     assert not (await people.core.access.tokens.get(token.id)).is_live
     assert await send(ada, "tokens/revoke", id=str(token.id)) == 404
+
+
+async def test_a_token_is_made_for_a_service_account_and_shown_once(people: Services, ada: Browser) -> None:
+    assert await send(ada, "users", name="farm", kind="service") == 303
+    shown = await ada.get("/admin/tokens?for=farm")
+    assert_valid(shown.text)
+    assert 'value="farm"' in shown.text
+    wish = {
+        "user": "farm",
+        "name": "ci",
+        "days": "30",
+        "may:view": "on",
+        "channels": "team",
+        "addresses": "10.20.0.0/16",
+    }
+    made = await post(ada, "tokens", **wish)
+    assert_valid(made.text)
+    (token,) = await people.core.access.tokens.list(user="farm")
+    assert (token.permissions, token.channels, token.addresses) == (["view"], ["team"], ["10.20.0.0/16"])
+    text = shown_text(made)
+    assert people.authenticator.token(text, "10.20.0.1").name == "farm"
+    assert text not in (await ada.get(f"/admin/tokens/{token.id}")).text
+
+    again = await post(ada, f"tokens/{token.id}/rotate", overlap_hours="0")
+    assert people.authenticator.token(shown_text(again), "10.20.0.1").name == "farm"
+    with pytest.raises(BadCredentials):
+        people.authenticator.token(text, "10.20.0.1")
+    assert await send(ada, f"tokens/{token.id}/rotate", overlap_hours="9999") == 422
+    for wrong in ({"user": "nobody-here"}, {"days": "0"}, {"addresses": "everywhere"}, {"name": "ci"}):
+        answer = await post(ada, "tokens", **wish | {"name": "other"} | wrong)
+        assert (answer.status_code, bool(said(answer))) == (422, True), wrong
+
+
+async def test_who_manages_tokens_makes_none_of_administrators(people: Services) -> None:
+    await people.core.access.grants.create_role("test", "warden", [Permission.TOKEN_MANAGE])
+    number = (await people.core.access.create_token("test", "ada", "laptop"))[0].id
+    async with browsing(people) as bob:
+        await bob.sign_in("bob", PASSWORD)
+        await _grant(people, "bob", "warden")
+        assert (await bob.get("/admin/tokens")).status_code == 200
+        assert await send(bob, "tokens", user="ada", name="mine") == 403
+        assert await send(bob, f"tokens/{number}/rotate", overlap_hours="24") == 403
+        assert (await bob.get(f"/admin/tokens/{number}")).status_code == 403
+        assert await send(bob, "tokens", user="bob", name="mine", is_endless="on") == 422
+        assert await send(bob, "tokens", user="bob", name="mine") == 200
+    assert [one.name for one in await people.core.access.tokens.list()] == ["laptop", "mine"]
+
+
+async def test_one_session_of_somebody_is_ended(people: Services, ada: Browser) -> None:
+    async with browsing(people) as here, browsing(people) as there:
+        for browser in (here, there):
+            await browser.sign_in("bob", PASSWORD)
+        newest = max(one.id for one in await people.core.sessions.list_sessions("bob"))
+        assert f"/admin/users/bob/sessions/{newest}/end" in (await ada.get("/admin/users/bob")).text
+        assert await send(ada, f"users/bob/sessions/{newest}/end") == 303
+        assert (await here.name(), await there.name()) == ("bob", None)
+        assert await send(ada, f"users/bob/sessions/{newest}/end") == 404
+        assert await send(ada, f"users/bob/sessions/{1 << 70}/end") == 404
+
+
+async def test_a_group_and_a_service_account_are_put_into_a_group(people: Services, ada: Browser) -> None:
+    await send(ada, "users", name="farm", kind="service")
+    for name in ("all", "lab"):
+        assert await send(ada, "groups", name=name) == 303
+    assert await send(ada, "groups/add", name="all", member="lab", kind="group") == 303
+    assert await send(ada, "groups/add", name="lab", member="farm", kind="service") == 303
+    shown = await ada.get("/admin/groups")
+    assert_valid(shown.text)
+    assert "group lab" in shown.text
+    farm = people.authenticator.find("farm")
+    assert farm is not None
+    assert set(farm.groups) == {"all", "lab"}
 
 
 async def test_names_that_look_like_html_are_text(people: Services, ada: Browser) -> None:

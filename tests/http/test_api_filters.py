@@ -16,7 +16,9 @@ from headgate.intake.closure import resolve_closure
 from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import sync_subdir
 from headgate.intake.upstream import UpstreamReader
-from tests.http.conftest import Callers
+from tests.browser.watching import assert_valid
+from tests.http.browsing import browsing
+from tests.http.conftest import PASSWORD, Callers
 
 CHANNEL, PATH = "follower", "/channels/follower/mirrors/main"
 
@@ -208,3 +210,20 @@ async def test_schedule_shows_its_next_run(callers: Callers, upstream: Upstream)
     assert cleared["next_run_at"] is None
     refused = await callers.admin.patch(PATH, json={"settings": {"schedule": {"cron": "never"}}})
     assert (refused.status_code, refused.json()["code"]) == (422, "cron-invalid")
+
+
+async def test_the_page_tells_what_is_held_back_and_why(
+    services: Services, callers: Callers, upstream: Upstream
+) -> None:
+    async with browsing(services) as browser:
+        await browser.sign_in("ada", PASSWORD)
+        page = f"{PATH}/filtered"
+        assert "Nothing is held back" in (await browser.get(page)).text
+        await patch(callers, exclude_specs=["lib <2", "other"])
+        shown = (await browser.get(page)).text
+        assert_valid(shown)
+        assert "lib-1.0-0.conda" in shown
+        assert "lib &lt;2 is excluded." in shown
+        assert "lib-2.0-0.conda" not in shown
+        assert "lib-1.0-0.conda" not in (await browser.get(f"{page}?after=linux-64/lib")).text
+        assert (await browser.get(f"{page}?after=nowhere")).status_code == 422

@@ -80,6 +80,22 @@ class Exports:
         """A path for a bundle that is being sent to us."""
         return self._store.folder.imports / f"{secrets.token_hex(12)}.bundle"
 
+    def is_ready(self, export_id: str) -> bool:
+        """Whether an export is finished: its manifest appears last."""
+        return (self.folder(export_id) / "manifest.json").exists()
+
+    async def receive(self, stream: AsyncIterator[bytes]) -> Path:
+        """Keep a bundle that is being sent to us, as it comes; where. Nothing of one that breaks off is left."""
+        path = self.new_import()
+        try:
+            with disk_errors(), path.open("xb") as file:
+                async for piece in stream:
+                    await finish_in_thread(file.write, piece)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
     def remove(self, export_id: str) -> None:
         """Forget an export; absent is as good."""
         shutil.rmtree(self.folder(export_id), ignore_errors=True)

@@ -21,6 +21,7 @@ _HEADING = b"headgate bundle manifest\0"
 _PRIVATE, _PUBLIC = "headgate-ed25519-private", "headgate-ed25519-public"
 _HEX = re.compile(r"[0-9a-f]{64}")
 _FILE_BYTES = 1024
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
 
 
 def generate_key(path: Path) -> str:
@@ -57,6 +58,17 @@ def parse_public_key(text: str) -> str:
     if not _HEX.fullmatch(digits):
         raise Invalid("key-invalid", "This is not a public key: give the line that `headgate bundle keygen` wrote.")
     return digits
+
+
+def parse_signature(text: str) -> bytes:
+    """A signature as `headgate bundle sign` prints it. Raises Invalid `signature-invalid`."""
+    digits = text.strip()
+    if not _SIGNATURE.fullmatch(digits):
+        raise Invalid(
+            "signature-invalid",
+            "This is not a signature: give the 128 hexadecimal digits that `headgate bundle sign` printed.",
+        )
+    return bytes.fromhex(digits)
 
 
 def sign(key: Ed25519PrivateKey, manifest: bytes) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from headgate.airgap.manifest import Selection
+from headgate.airgap.manifest import Selection, check_since, decode_manifest
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.storage.local import disk_errors
 
@@ -24,6 +24,13 @@ def write_selection(folder: Path, selection: Selection) -> None:
     """Write the selection down."""
     with disk_errors():
         (folder / SELECTION).write_bytes(msgspec.json.encode(selection))
+
+
+def write_since(folder: Path, channel: str, data: bytes) -> None:
+    """Write down the manifest that the export shall follow. Raises Invalid `bundle-invalid`, Conflict `bundle-foreign`."""
+    check_since(decode_manifest(data), channel)
+    with disk_errors():
+        (folder / SINCE).write_bytes(data)
 
 
 def read_wish(folder: Path) -> tuple[Selection, bytes | None]:

@@ -112,6 +112,25 @@ def export_bundle(
             out.note(f"Without its attestations: {sentence}")
 
 
+@app.command("sign")
+def sign_manifest(
+    file: Annotated[Path, typer.Argument(metavar="MANIFEST", help="The manifest that a page of the server gave you.")],
+    key: Annotated[Path, typer.Option("--key", metavar="K", help="The private key to sign with; it stays here.")],
+    as_json: AsJson = False,
+) -> None:
+    """Sign the manifest of a bundle that was prepared in the browser, which puts the two together."""
+    from headgate.airgap.keys import load_private_key, sign
+    from headgate.airgap.manifest import decode_manifest, manifest_id
+    from headgate.cli.bundle_files import read_since
+
+    with Output(as_json=as_json) as out:
+        data = read_since(file)
+        manifest, signature = decode_manifest(data), sign(load_private_key(key), data).hex()
+        out.note(f"This signs bundle {manifest.channel} #{manifest.number} ({manifest_id(data)[:12]}).")
+        found = {"channel": manifest.channel, "number": manifest.number, "bundle": manifest_id(data)}
+        out.show(found | {"signature": signature}, [signature])
+
+
 @app.command("verify")
 def verify_bundle(
     file: Bundle,

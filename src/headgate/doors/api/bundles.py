@@ -129,12 +129,7 @@ async def import_bundle(
 ) -> JobAnswer:
     """Send a bundle, its parts joined, to be taken in; answers with the job."""
     trusted = None if key is None else parse_public_key(key)
-    path = services.exports.new_import()
-    try:
-        await _receive(request.stream(), path, None)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    path = await services.exports.receive(request.stream())
     job_id = await services.jobs.take_in(caller.actor, channel, path, trusted)
     return JobAnswer.model_validate(await services.jobs.get_job(job_id))
 
@@ -180,7 +175,7 @@ async def _take_since(file: FormFile, channel: str, path: Path) -> None:
     check_since(earlier, channel)
 
 
-async def _receive(stream: AsyncIterator[bytes], path: Path, most_bytes: int | None) -> None:
+async def _receive(stream: AsyncIterator[bytes], path: Path, most_bytes: int) -> None:
     with disk_errors(), path.open("xb") as file, contextlib.ExitStack() as stack:
         stack.callback(file.flush)
         received = 0
@@ -200,6 +195,6 @@ async def _read(stream: AsyncIterator[bytes], most_bytes: int) -> bytes:
     return b"".join(pieces)
 
 
-def _check_size(received: int, most_bytes: int | None) -> None:
-    if most_bytes is not None and received > most_bytes:
+def _check_size(received: int, most_bytes: int) -> None:
+    if received > most_bytes:
         raise Invalid("request-too-large", f"The body is larger than the {most_bytes} bytes that are accepted.")

@@ -8,7 +8,6 @@ from python_multipart.multipart import parse_options_header
 
 from headgate.access.permissions import Permission
 from headgate.channels.artifacts import get_artifact
-from headgate.conda.attestations import MAX_SIDECAR_BYTES
 from headgate.conda.names import ArtifactName, Subdir
 from headgate.doors.api.artifacts import shown_artifact
 from headgate.doors.api.callers import Services, Uploading
@@ -16,6 +15,7 @@ from headgate.doors.api.forms import iter_form
 from headgate.doors.api.models import ArtifactAnswer
 from headgate.doors.api.paging import Listing
 from headgate.doors.api.revisions import SubdirQuery
+from headgate.doors.multipart import read_attestations
 from headgate.intake.hosted import require_hosted
 from headgate.kernel.errors import HeadgateError, Invalid
 
@@ -74,7 +74,7 @@ class _Intake:
         try:
             async for file in iter_form(content_type, stream):
                 if file.field == "attestation":
-                    attestations = await _read_small(file.body)
+                    attestations = await read_attestations(file.body)
                     continue
                 await self.take(file.filename, file.body, attestations)
                 attestations = None
@@ -127,15 +127,6 @@ async def upload_artifact(
             await services.snapshots.reload()
     response.status_code = 201 if intake.has_news else 200
     return Listing(items=intake.taken, next=None) if is_form else intake.taken[0]
-
-
-async def _read_small(body: AsyncIterator[bytes]) -> bytes:
-    found = bytearray()
-    async for piece in body:
-        found += piece
-        if len(found) > MAX_SIDECAR_BYTES:
-            raise Invalid("attestation-malformed", f"The attestations have more than {MAX_SIDECAR_BYTES} bytes.")
-    return bytes(found)
 
 
 def _announced(request: Request) -> int:

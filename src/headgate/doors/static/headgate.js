@@ -212,6 +212,60 @@ for (const kind of ["dragover", "drop"]) {
   });
 }
 
+// Files of a form with data-uploads="id of a list" are sent one after the other, each with a bar; the answer says what became
+// of it. Without this, the form sends them all at once.
+function awaited(file) {
+  const row = document.createElement("li"), bar = document.createElement("progress"), said = document.createElement("span");
+  said.textContent = file.name;
+  bar.max = file.size || 1;
+  bar.value = 0;
+  bar.setAttribute("aria-label", file.name);
+  row.append(said, bar);
+  return row;
+}
+
+function send(form, name, file, row) {
+  const sent = new FormData(form);
+  sent.delete(name);
+  sent.append(name, file); // behind the proof
+  const request = new XMLHttpRequest(), bar = row.querySelector("progress");
+  return new Promise((resolve) => {
+    request.upload.addEventListener("progress", (event) => { bar.value = Math.min(event.loaded, bar.max); });
+    request.upload.addEventListener("load", () => bar.removeAttribute("value")); // it is being read and checked
+    request.addEventListener("loadend", () => {
+      const isRow = request.status && !request.getResponseHeader("hx-retarget");
+      if (isRow) row.outerHTML = request.responseText;
+      else {
+        bar.remove();
+        row.firstChild.textContent = `${file.name}: not sent`;
+        if (request.status) document.getElementById("toasts").insertAdjacentHTML("beforeend", request.responseText);
+        else toast(`The connection broke off while ${file.name} was sent.`, true);
+        prepare(document);
+      }
+      resolve();
+    });
+    request.open("POST", form.action);
+    request.setRequestHeader("hx-request", "true");
+    request.send(sent);
+  });
+}
+
+async function sendAll(form) {
+  const field = form.querySelector("input[type=file][multiple]"), button = form.querySelector("[type=submit]");
+  const waiting = [...field.files].map((file) => [file, awaited(file)]);
+  document.getElementById(form.dataset.uploads).replaceChildren(...waiting.map(([, row]) => row));
+  button.disabled = true;
+  for (const [file, row] of waiting) await send(form, field.name, file, row);
+  button.disabled = false;
+  field.value = "";
+}
+
+document.addEventListener("submit", (event) => {
+  if (!("uploads" in event.target.dataset)) return;
+  event.preventDefault();
+  sendAll(event.target);
+});
+
 // Progress by server-sent events.
 function follow(bar) {
   if (bar.dataset.following) return;

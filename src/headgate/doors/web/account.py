@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 from starlette.routing import Route
 
+from headgate.doors.web.fields import id_of
 from headgate.doors.web.own_tokens import account_page
 from headgate.doors.web.viewing import Viewer, change, signed_in
 from headgate.doors.web.visits import HOME
@@ -20,7 +21,7 @@ async def show_account(viewer: Viewer) -> Response:
 async def end_own_session(viewer: Viewer, _form: Mapping[str, str]) -> Response:
     """End one of one's own sessions."""
     name = viewer.principal.name
-    await viewer.services.core.sessions.end(name, name, viewer.request.path_params["id"])
+    await viewer.services.core.sessions.end(name, name, id_of(viewer.request.path_params["id"]))
     await viewer.services.snapshots.reload()
     return viewer.go(HOME, "The session has ended; that browser has to sign in again.")
 

@@ -20,6 +20,7 @@ PARTS: Sequence[tuple[str, str, Permission]] = (
     ("Sign-in", "/admin/providers", Permission.ACCESS_READ),
     ("Network", "/admin/network", Permission.NETWORK_MANAGE),
     ("Signing", "/admin/signing", Permission.SIGNING_MANAGE),
+    ("Bundles", "/admin/bundles", Permission.BUNDLE_TRUST),
     ("Jobs", "/admin/jobs", Permission.JOB_MANAGE),
     ("Storage", "/admin/storage", Permission.JOB_MANAGE),
     ("Health", "/admin/health", Permission.JOB_MANAGE),

@@ -1,6 +1,7 @@
 """One channel: what it holds, how to use it, whether it moves, what it was, and how to go back."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from headgate.channels.history import list_revisions
 from headgate.channels.model import Channel, ChannelKind, Privacy
 from headgate.channels.sizes import Held
 from headgate.conda.names import Subdir
-from headgate.doors.web.channels import held_now, privacy_of
+from headgate.doors.web.channels import held_now
 from headgate.doors.web.toasts import Undo
 from headgate.doors.web.viewing import Viewer, anyone, change, require_typed
 from headgate.kernel import clock
@@ -43,6 +44,9 @@ async def show_channel(viewer: Viewer) -> Response:
         words=await life.packages.list_words(channel),
         pipelines=[one for one in pipelines if readable.issuperset(one.stages)],
         privacies=list(Privacy),
+        flags=flags_of(channel),
+        members=[one.member for one in channel.sources if one.member is not None],
+        readable=sorted(readable - {channel.name}),
     )
 
 
@@ -62,21 +66,6 @@ async def unfreeze(viewer: Viewer, form: Mapping[str, str]) -> Response:
     await viewer.services.core.life.freezing.unfreeze(viewer.actor, name, form.get("comment", "").strip())
     await viewer.services.snapshots.reload()
     return viewer.go(f"/channels/{name}", f"{name} moves again; what waited is published.")
-
-
-@change
-async def set_channel(viewer: Viewer, form: Mapping[str, str]) -> Response:
-    """Change who may read it, and what it is for."""
-    channel = viewer.channel(Permission.CHANNEL_MANAGE)
-    before = {"privacy": channel.privacy.value, "description": channel.settings.description}
-    await viewer.services.core.channels.set(
-        viewer.actor,
-        channel.name,
-        privacy=privacy_of(form, channel.privacy),
-        settings={"description": form.get("description", "").strip()},
-    )
-    await viewer.services.snapshots.reload()
-    return viewer.go(f"/channels/{channel.name}", "Changed.", Undo(f"/channels/{channel.name}/set", before))
 
 
 @change
@@ -159,18 +148,73 @@ async def show_retention(viewer: Viewer) -> Response:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A setting that is on or off: its name, the label of its box, and what it does."""
+
+    name: str
+    title: str
+    sentence: str
+    kind: ChannelKind | None = None
+    """The one kind of channel that it says something of."""
+
+
+FLAGS = (
+    Flag(
+        "is_hiding",
+        "Names of earlier members hide those of later ones",
+        "A package that a trusted channel has is never taken from a less trusted one (dependency confusion).",
+        ChannelKind.VIRTUAL,
+    ),
+    Flag(
+        "is_keeping_cached",
+        "Keep what upstream deletes",
+        "A file that is here stays listed and installable when its record disappears upstream.",
+        ChannelKind.MIRROR,
+    ),
+    Flag(
+        "is_hiding_broken",
+        "Hide what cannot be installed",
+        "Records whose dependencies policies hold back are not listed, so that solvers do not run into them.",
+    ),
+    Flag(
+        "is_signing",
+        "Sign records",
+        "The index bears signatures of this server's own keys (conda content trust), which have to be made first.",
+    ),
+)
+
+
+def flags_of(channel: Channel) -> list[Flag]:
+    """The flags that say something of a channel of this kind."""
+    return [one for one in FLAGS if one.kind in {None, channel.kind}]
+
+
+def may_carry(viewer: Viewer, channel: Channel) -> bool:
+    """Whether they may put it into a bundle, which holds what its maker could have read and downloaded."""
+    needed = (Permission.BUNDLE_EXPORT, Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD)
+    return all(viewer.may(one, channel) for one in needed)
+
+
 def frame(viewer: Viewer, channel: Channel) -> dict[str, Any]:
-    """What every page of a channel shows: its name, its tabs, and whether the viewer manages it."""
+    """What every page of a channel shows: its name, its tabs, whether the viewer manages it or puts files into it."""
     path = f"/channels/{channel.name}"
     tabs = [("Overview", path), ("Files", f"{path}/files"), ("Revisions", f"{path}/revisions")]
     if channel.kind is ChannelKind.MIRROR:
         tabs.append(("Mirrors", f"{path}/mirrors"))
+    may_upload = channel.kind is ChannelKind.HOSTED and viewer.may_for_some(Permission.ARTIFACT_UPLOAD, channel)
+    if may_upload:
+        tabs.append(("Upload", f"{path}/upload"))
+    tabs.append(("Patches", f"{path}/patches"))
     if channel.kind is ChannelKind.HOSTED:
         tabs.append(("Requests", f"{path}/request-rules"))
+    tabs.append(("Not installable", f"{path}/unsatisfiable"))
     may_manage = viewer.may(Permission.CHANNEL_MANAGE, channel)
+    if may_carry(viewer, channel) or (may_manage and channel.kind is ChannelKind.BUNDLE):
+        tabs.append(("Bundles", f"{path}/bundles"))
     if may_manage:
         tabs.append(("Retention", f"{path}/retention"))
-    return {"channel": channel, "tabs": tabs, "may_manage": may_manage}
+    return {"channel": channel, "tabs": tabs, "may_manage": may_manage, "may_upload": may_upload}
 
 
 async def _counts(viewer: Viewer, channel: Channel) -> dict[str, int]:
@@ -220,7 +264,6 @@ def _place(text: str | None) -> tuple[int, int, int] | None:
 ROUTES = [
     Route("/channels/{channel:path}/freeze", freeze, methods=["POST"]),
     Route("/channels/{channel:path}/unfreeze", unfreeze, methods=["POST"]),
-    Route("/channels/{channel:path}/set", set_channel, methods=["POST"]),
     Route("/channels/{channel:path}/delete", delete_channel, methods=["POST"]),
     Route("/channels/{channel:path}/revisions", show_revisions),
     Route("/channels/{channel:path}/retention", show_retention),

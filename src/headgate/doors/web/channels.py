@@ -40,6 +40,7 @@ WAYS: Sequence[Way] = (
     Way("proxy", "Proxy", "Follows a channel elsewhere; a file comes here when somebody first asks for it.", "link"),
     Way("mirror", "Mirror", "Follows a channel elsewhere on a schedule, and fetches every file ahead.", "download"),
     Way("hosted", "Hosted", "Holds what you upload and promote.", "upload"),
+    Way("bundle", "Bundle", "Holds what signed bundles carry here from a server that this one cannot reach.", "inbox"),
     Way("virtual", "Virtual", "Shows several channels as one, the most trusted first.", "channels"),
 )
 

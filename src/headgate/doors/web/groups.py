@@ -19,7 +19,7 @@ async def show_groups(viewer: Viewer) -> Response:
     viewer.require(Permission.ACCESS_READ)
     access = viewer.services.core.access
     groups = await access.groups.list_groups()
-    users = [user.name for user in await access.users.list_users()]
+    users = await access.users.list_users()
     return admin_page(viewer, "groups.html", _HERE, groups=groups, users=users)
 
 

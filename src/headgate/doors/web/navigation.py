@@ -58,7 +58,13 @@ ENTRIES: Final[Sequence[Entry]] = (
         "Administration",
         "/admin",
         "settings",
-        _whoever_may(Permission.ACCESS_READ, Permission.TOKEN_MANAGE, Permission.JOB_MANAGE, Permission.NETWORK_MANAGE),
+        _whoever_may(
+            Permission.ACCESS_READ,
+            Permission.TOKEN_MANAGE,
+            Permission.JOB_MANAGE,
+            Permission.NETWORK_MANAGE,
+            Permission.BUNDLE_TRUST,
+        ),
     ),
     Entry("API", "/docs", "book", _members),
 )

@@ -11,6 +11,7 @@ from headgate.access.decisions import decide_token
 from headgate.access.grants import parse_channel_pattern
 from headgate.access.permissions import ScopeAction
 from headgate.access.tokens import Token, TokenWish
+from headgate.doors.web.fields import words_in
 from headgate.doors.web.viewing import Viewer, change
 from headgate.doors.web.visits import HOME
 from headgate.kernel import clock
@@ -32,7 +33,7 @@ async def create_token(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Make one; what is wrong is said beside the form."""
     tokens = viewer.services.core.access.tokens
     try:
-        wish = _wish(form)
+        wish = token_wish(form)
         expires_at = tokens.expiry(wish.days)
         decision = decide_token(viewer.principal, wish.permissions, wish.channels, expires_at, wish.addresses)
         if not decision.is_allowed:
@@ -82,7 +83,6 @@ async def account_page(
         made=made,
         form=form or {},
         wrong=wrong,
-        host=viewer.url().partition("://")[2],
     )
 
 
@@ -90,15 +90,17 @@ def _is_open(token: Token, now: datetime) -> bool:
     return token.revoked_at is None and (token.expires_at is None or token.expires_at > now)
 
 
-def _wish(form: Mapping[str, str]) -> TokenWish:
+def token_wish(form: Mapping[str, str]) -> TokenWish:
     """A token as a form describes it; no box ticked: whatever its owner may."""
     name = form.get("name", "").strip()
     if not 1 <= len(name) <= 64 or not name.isprintable():
         raise Invalid("form-invalid", "Give the token a name of 1 to 64 characters.")
     actions = [one for one in ScopeAction if form.get(f"may:{one}") == "on"]
-    channels = [parse_channel_pattern(one) for one in form.get("channels", "").replace(",", " ").split()]
-    addresses = parse_ranges(form.get("addresses", "").replace(",", " ").split())
-    return TokenWish(name, actions or None, channels or None, addresses or None, days=_days(form.get("days", "")))
+    channels = [parse_channel_pattern(one) for one in words_in(form.get("channels", ""))]
+    addresses = parse_ranges(words_in(form.get("addresses", "")))
+    days = None if form.get("is_endless") == "on" else _days(form.get("days", ""))
+    text = form.get("text", "").strip() or None
+    return TokenWish(name, actions or None, channels or None, addresses or None, days=days, text=text)
 
 
 def _days(text: str) -> int:

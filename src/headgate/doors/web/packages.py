@@ -1,6 +1,8 @@
 """A package in a channel: versions and platforms with their verdicts, what it needs, who needs it, what is known of it."""
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -8,6 +10,7 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.channels.model import Channel, Privacy
 from headgate.channels.sheets import STATES, find_advisories, read_sheet
+from headgate.conda.names import PackageName
 from headgate.doors.places import package_path
 from headgate.doors.web.judging import built_at, traces, world_of
 from headgate.doors.web.viewing import Viewer, anyone
@@ -24,6 +27,13 @@ _SHOWS = ("passing", "held", "all")
 @anyone
 async def show_package(viewer: Viewer) -> Response:
     """The page of a package; `?version=` and `?show=held` choose the builds that are listed."""
+    return await package_page(viewer)
+
+
+async def package_page(
+    viewer: Viewer, form: Mapping[str, str] | None = None, wrong: tuple[str, str] | None = None
+) -> Response:
+    """The same; with what was typed into a form of it, and (which form, what was wrong)."""
     channel, name = viewer.channel(), viewer.request.path_params["name"]
     services, world = viewer.services, world_of(viewer)
     sheet = await read_sheet(services.core.database, world, channel, name)
@@ -39,6 +49,8 @@ async def show_package(viewer: Viewer) -> Response:
     advised = viewer.may(Permission.ADVISORY_READ, channel)
     return viewer.page(
         "package.html",
+        422 if wrong else 200,
+        **await _words(viewer, channel, name, form or {}, wrong),
         sheet=sheet,
         channel=channel,
         rows=sheet.versions if everything else sheet.versions[:_MOST_VERSIONS],
@@ -56,6 +68,21 @@ async def show_package(viewer: Viewer) -> Response:
         built=built_at,
         held=traces(one for one in sheet.builds[:1] if not one.verdict.is_passing),
     )
+
+
+async def _words(
+    viewer: Viewer, channel: Channel, name: str, form: Mapping[str, str], wrong: tuple[str, str] | None
+) -> dict[str, Any]:
+    """What people say of it, and what of that the viewer may change. The name is one that the channel has."""
+    return {
+        "words": await viewer.services.core.life.packages.get(channel, PackageName(name)),
+        "may_deprecate": viewer.may(Permission.ARTIFACT_DELETE, channel, name),
+        "may_annotate": viewer.may(Permission.ARTIFACT_UPLOAD, channel, name),
+        "may_own": viewer.may(Permission.CHANNEL_MANAGE, channel),
+        "may_grant": viewer.may(Permission.ACCESS_MANAGE),
+        "form": form,
+        "wrong": dict([wrong] if wrong else []),
+    }
 
 
 def install_lines(viewer: Viewer, channel: Channel, what: str) -> list[tuple[str, str]]:

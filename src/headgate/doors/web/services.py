@@ -10,6 +10,8 @@ from headgate.access.oidc import OidcSignIn
 from headgate.access.service import AccessService
 from headgate.access.sessions import SessionService
 from headgate.advisories.room import AdvisoryRoom
+from headgate.airgap.exports import Exports
+from headgate.airgap.trust import TrustService
 from headgate.approvals.life import Life
 from headgate.approvals.planning import Planner
 from headgate.approvals.promotions import PromotionService
@@ -33,6 +35,7 @@ from headgate.db.engine import Database
 from headgate.db.snapshots import Snapshots
 from headgate.doors.credentials import SignIn
 from headgate.doors.sessions import SessionCookies
+from headgate.intake.uploads import Uploads
 from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.reports.room import ReportRoom
@@ -78,6 +81,10 @@ class WebCore(Protocol):
     @property
     def authorities(self) -> AuthorityService:
         """CA bundles."""
+
+    @property
+    def trust(self) -> TrustService:
+        """Keys whose bundles are taken."""
 
     @property
     def retention(self) -> Retention:
@@ -160,6 +167,10 @@ class WebServices(Protocol):
         """Finds who sits at a browser."""
 
     @property
+    def uploads(self) -> Uploads:
+        """Takes files."""
+
+    @property
     def reports(self) -> ReportRoom:
         """Makes reports."""
 
@@ -202,6 +213,10 @@ class WebServices(Protocol):
     @property
     def audit(self) -> AuditRoom:
         """What happened."""
+
+    @property
+    def exports(self) -> Exports:
+        """Bundles that are prepared, and those that are sent to us."""
 
     @property
     def jobs(self) -> JobService:

@@ -9,13 +9,15 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from starlette.requests import Request
 
 COOKIE = "headgate-said"
 _LIFE_S = 60
+_MOST_TAKEN_BACK = 2_000
+"""Of a form; browsers keep no cookie above 4 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ def toast_cookie(toast: Toast | None, proof: str) -> str:
     """`Set-Cookie` for it; None takes it away."""
     if toast is None:
         return f"{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict"
+    if toast.undo is not None and len(msgspec.json.encode(toast)) > _MOST_TAKEN_BACK:
+        toast = replace(toast, undo=None)
     body = urlsafe_b64encode(msgspec.json.encode(toast)).decode()
     return f"{COOKIE}={body}.{_seal(body, proof)}; Path=/; Max-Age={_LIFE_S}; HttpOnly; SameSite=Strict"
 

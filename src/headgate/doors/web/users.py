@@ -10,6 +10,7 @@ from headgate.access.grants import PrincipalKind
 from headgate.access.permissions import Permission
 from headgate.access.users import FirstPassword, User, UserChange
 from headgate.doors.web.admin import admin_page, require_administrator
+from headgate.doors.web.fields import id_of
 from headgate.doors.web.toasts import Undo
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
 from headgate.kernel.errors import Refused
@@ -52,7 +53,7 @@ async def show_user(viewer: Viewer) -> Response:
     groups = [group.name for group in await core.access.groups.list_groups() if group.name not in user.groups]
     return admin_page(
         viewer, "user.html", _HERE, user=user, grants=grants, may_see_tokens=may_see_tokens, tokens=tokens,
-        groups=groups, sessions=sessions,
+        groups=groups, sessions=sessions, may_manage_tokens=may_see_tokens and viewer.may(Permission.TOKEN_MANAGE),
     )  # fmt: skip
 
 
@@ -131,13 +132,25 @@ async def delete_user(viewer: Viewer, form: Mapping[str, str]) -> Response:
 @change
 async def end_sessions(viewer: Viewer, _form: Mapping[str, str]) -> Response:
     """All of somebody's: every browser has to sign in again."""
-    name = viewer.request.path_params["name"]
+    name = await _end(viewer, None)
+    return viewer.go(_path(name), f"{name} has to sign in again, in every browser.")
+
+
+@change
+async def end_session(viewer: Viewer, _form: Mapping[str, str]) -> Response:
+    """One of somebody's: that browser has to sign in again."""
+    name = await _end(viewer, id_of(viewer.request.path_params["id"]))
+    return viewer.go(_path(name), f"The session has ended; {name} has to sign in again in that browser.")
+
+
+async def _end(viewer: Viewer, number: int | None) -> str:
+    name: str = viewer.request.path_params["name"]
     decision = decide_tokens_of(viewer.principal, viewer.services.authenticator.find(name))
     if not decision.is_allowed:
         raise Refused("permission-denied", decision.reason)
-    await viewer.services.core.sessions.end(viewer.actor, name)
+    await viewer.services.core.sessions.end(viewer.actor, name, number)
     await viewer.services.snapshots.reload()
-    return viewer.go(_path(name), f"{name} has to sign in again, in every browser.")
+    return name
 
 
 def _path(name: str) -> str:
@@ -151,4 +164,5 @@ ROUTES = [
     Route("/admin/users/{name}/change", change_user, methods=["POST"]),
     Route("/admin/users/{name}/delete", delete_user, methods=["POST"]),
     Route("/admin/users/{name}/sessions/end", end_sessions, methods=["POST"]),
+    Route("/admin/users/{name}/sessions/{id:int}/end", end_session, methods=["POST"]),
 ]

@@ -3,27 +3,29 @@
 @anyone        async def show(viewer)          whoever comes; the handler shows only what `viewer` may see
 @signed_in     async def show(viewer)          others are sent to sign in, and come back
 @change        async def act(viewer, form)     a POST by somebody signed in, with the proof that a page of ours asked for it
+@upload        async def act(viewer, sent)     the same for files that are taken as they come, and never held in memory
 """
 
 import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headgate.access.decisions import decide
+from headgate.access.decisions import decide, decide_for_some
 from headgate.access.permissions import Permission
 from headgate.access.principals import Principal
 from headgate.channels.model import Channel
+from headgate.doors.multipart import FormPart, pass_over
 from headgate.doors.pages import PAGE_HEADERS, render_page
 from headgate.doors.places import channel_path
 from headgate.doors.sessions import Visitor
 from headgate.doors.web.navigation import entries_for
 from headgate.doors.web.services import WebServices
 from headgate.doors.web.toasts import Toast, Undo, find_toast, toast_cookie
-from headgate.doors.web.visits import find_visitor, go, go_sign_in, own_url, read_change, services_of
+from headgate.doors.web.visits import find_visitor, go, go_sign_in, own_url, read_change, read_upload, services_of
 from headgate.kernel.errors import Invalid, NotFound, Refused
 
 _LARGE_FORM_BYTES = 64 << 20
@@ -93,12 +95,22 @@ class Viewer:
         """The channels that they may read, by name."""
         return [one for one in self.services.catalog.all() if self.may(Permission.CHANNEL_READ, one)]
 
-    def channel(self, permission: Permission = Permission.CHANNEL_READ, name: str | None = None) -> Channel:
-        """The channel that the path names, where they may do that. Raises Refused, NotFound `channel-unknown`."""
+    def may_for_some(self, permission: Permission, channel: Channel) -> bool:
+        """Whether they may do that at a channel, be it with one package alone."""
+        return decide_for_some(self.principal, permission, channel.name, channel.privacy).is_allowed
+
+    def channel(
+        self, permission: Permission = Permission.CHANNEL_READ, name: str | None = None, *, is_for_some: bool = False
+    ) -> Channel:
+        """The channel that the path names, where they may do that; `is_for_some`: with one package at least.
+
+        Raises Refused, NotFound `channel-unknown`.
+        """
         wanted = self.request.path_params["channel"] if name is None else name
         found = self.services.catalog.find(wanted)
+        decided = decide_for_some if is_for_some else decide
         # What does not exist is decided as if it were private, so that a refusal tells nobody which it is.
-        decision = decide(self.principal, permission, wanted, "private" if found is None else found.privacy)
+        decision = decided(self.principal, permission, wanted, "private" if found is None else found.privacy)
         if not decision.is_allowed:
             raise Refused("credentials-needed" if decision.needs_credentials else "permission-denied", decision.reason)
         if found is None:
@@ -157,6 +169,20 @@ Show = Callable[[Viewer], Awaitable[Response]]
 Act = Callable[[Viewer, Mapping[str, str]], Awaitable[Response]]
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form with files: the fields that came so far, the proof among the first, and the files as they come.
+
+    Each file must be read to its end, or skipped, before the next.
+    """
+
+    fields: Mapping[str, str]
+    files: AsyncIterator[FormPart]
+
+
+Take = Callable[[Viewer, Sent], Awaitable[Response]]
+
+
 def anyone(show: Show) -> Endpoint:
     """A page for whoever comes."""
 
@@ -196,6 +222,24 @@ def _change(act: Act, *most_bytes: int) -> Endpoint:
             return go_sign_in("/")
         visitor, form = found
         return await act(viewer_of(request, visitor), form)
+
+    return endpoint
+
+
+def upload(take: Take) -> Endpoint:
+    """The same for a multipart form, whose files are taken as they come: the proof has to be its first field."""
+
+    @functools.wraps(take)
+    async def endpoint(request: Request) -> Response:
+        stream = request.stream()
+        found = await read_upload(request, stream)
+        if found is None:
+            return go_sign_in("/")
+        visitor, fields, files = found
+        try:
+            return await take(viewer_of(request, visitor), Sent(fields, files))
+        finally:
+            await pass_over(stream)
 
     return endpoint
 

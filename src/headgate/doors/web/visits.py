@@ -1,6 +1,6 @@
 """What every page does first and last: who is there, what was sent, where to go on."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from headgate.access.sessions import Beginning, Session
 from headgate.doors.http import public_url
+from headgate.doors.multipart import FormPart, iter_parts, read_fields, skip
 from headgate.doors.pages import PAGE_HEADERS, render_page
 from headgate.doors.sessions import PROOF_FIELD, PROOF_HEADER, Visitor
 from headgate.doors.web.services import WebServices
@@ -45,9 +46,13 @@ async def read_form(request: Request, most_bytes: int = _FORM_BYTES) -> Mapping[
             raise Invalid("request-too-large", "The form is longer than any of ours.")
         pieces.append(piece)
     try:
-        return dict(parse_qsl(b"".join(pieces).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+        form = dict(parse_qsl(b"".join(pieces).decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS))
     except ValueError as error:
         raise Invalid("form-invalid", "The form cannot be read.") from error
+    # No field holds it, and PostgreSQL keeps none.
+    if any("\0" in text for pair in form.items() for text in pair):
+        raise Invalid("form-invalid", "A field holds a character that nobody types.")
+    return form
 
 
 async def read_change(request: Request, most_bytes: int = _FORM_BYTES) -> tuple[Visitor, Mapping[str, str]] | None:
@@ -60,6 +65,40 @@ async def read_change(request: Request, most_bytes: int = _FORM_BYTES) -> tuple[
     proof = form.get(PROOF_FIELD) or request.headers.get(PROOF_HEADER)
     services_of(request).cookies.check(request.scope, visitor, proof)
     return visitor, form
+
+
+async def read_upload(
+    request: Request, stream: AsyncIterator[bytes]
+) -> tuple[Visitor, Mapping[str, str], AsyncIterator[FormPart]] | None:
+    """Who sends files, the fields before them, and the files as they come; None when nobody is signed in.
+
+    Nothing of a file is read before the proof has been looked at. A file field that was left empty, which browsers send
+    without a name, is passed over; fields between files, and behind them, join the others as they come. Raises Refused
+    `request-forged`, Invalid `form-invalid`.
+    """
+    visitor = await find_visitor(request)
+    if visitor is None:
+        return None
+    cookies, fields = services_of(request).cookies, dict[str, str]()
+    first, parts = None, iter_parts(request.headers.get("content-type", ""), stream)
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        cookies.check_origin(request.scope)
+        fields, first = await read_fields(parts, _FORM_BYTES)
+    cookies.check(request.scope, visitor, fields.get(PROOF_FIELD) or request.headers.get(PROOF_HEADER))
+    return visitor, fields, _iter_files(first, parts, fields)
+
+
+async def _iter_files(
+    first: FormPart | None, parts: AsyncIterator[FormPart], fields: dict[str, str]
+) -> AsyncIterator[FormPart]:
+    part = first
+    while part is not None:
+        if part.filename:
+            yield part
+        else:
+            await skip(part.body)
+        more, part = await read_fields(parts, _FORM_BYTES)
+        fields |= more
 
 
 def page(template: str, status: int = 200, **values: Any) -> Response:
