@@ -171,6 +171,7 @@ def evidence_of(look: Look) -> dict[str, Any]:
     return {
         "look": look,
         "may_part": False,
+        "is_direct": False,
         "answers": answers_of(plan),
         "rows": rows[:_MOST_ROWS],
         "tomorrow": (clock.now() + timedelta(days=1)).date().isoformat(),
