@@ -147,10 +147,11 @@ async def _advisory_days(viewer: Viewer, channel: Channel | None, since: datetim
     closed = [None if one is None else sum(count for _, count in one.values()) for one in found]
     lines += [Line("closed: judged harmless here", closed, "--plot-closed")] if any(closed) else []
     said = f"How many were open, by severity, and how many closed, on {counted(len(kept), 'day')} of {_PERIODS[days]}"
-    plot = Plot(said, "Day", names, lines, kind="bar" if int(days) <= _BY_DAY else "line")
+    is_short = int(days) <= _BY_DAY
+    plot = Plot(said, "Day", names, lines, kind="bar" if is_short else "line", is_stacked=is_short)
     csv = _csv("advisory-days", {"since": since.isoformat()} | _of(channel))
     none = "Nothing known affected a file." if kept else "The first day is counted soon after midnight, or a start."
-    return {"title": title, "plot": plot, "csv": csv, "none": none}
+    return {"title": title, "plot": plot, "csv": csv, "none": none, "is_wide": True}
 
 
 async def _syncs(viewer: Viewer, channel: Channel | None, since: datetime, days: str) -> Mapping[str, Any]:
