@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.watching import PHONE, Visit
 from tests.live import PASSWORD, LiveServer
@@ -120,6 +120,47 @@ def test_the_inbox_is_worked_by_keys_alone(visit: Opens, feeds: LiveServer) -> N
     page.keyboard.press("a")
     expect(page.locator("[data-toast]")).to_contain_text(f"Approved: {third}.")
     assert (state(feeds, first), state(feeds, third)) in {("rejected", "approved"), ("rejected", "applied")}
+
+
+def test_signing_in_searching_and_approving_take_the_keyboard_alone(visit: Opens, feeds: LiveServer) -> None:
+    number = ask(feeds, "thing7")
+    page = visit(None).go("/sign-in")
+    keys = page.keyboard
+    focused = page.locator(":focus")
+    walk(page, "Name")
+    keys.type("admin")
+    keys.press("Tab")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    page.wait_for_url("**/account")
+    keys.press("Control+k")
+    expect(page.locator("#palette [name=q][data-htmx-powered]")).to_be_focused()
+    keys.type("requests")
+    expect(page.locator("#palette-found a").first).to_contain_text("Requests")
+    keys.press("ArrowDown")
+    keys.press("Enter")
+    page.wait_for_url("**/requests")
+    keys.press("/")
+    expect(focused).to_have_attribute("name", "q")
+    keys.type("thing7")
+    page.wait_for_url("**/requests?q=thing7")
+    expect(page.get_by_role("heading", name=f"Request {number}: thing7")).to_be_visible()
+    keys.press("Tab")
+    while page.evaluate("document.activeElement.matches('input, textarea, select')"):
+        keys.press("Tab")
+    page.get_by_role("button", name="Approve a", exact=True).wait_for()
+    keys.press("a")
+    expect(page.locator("[data-toast]")).to_contain_text(f"Request {number} is approved")
+    assert eventually(lambda: state(feeds, number) == "applied", 30)
+
+
+def walk(page: Page, label: str) -> None:
+    """Press Tab until that field has the focus."""
+    for _ in range(20):
+        if page.get_by_label(label, exact=True).evaluate("field => field === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not reach {label}")
 
 
 def test_a_part_is_approved(visit: Opens, feeds: LiveServer) -> None:
