@@ -189,7 +189,7 @@ WATCH = """new MutationObserver((found) => {
 
 def test_a_sync_is_seen_to_move(visit: Opens, live: LiveServer, upstream: FolderServer) -> None:
     # How often the bar is drawn is the browser's business: on a busy machine a sync may be over between two strokes.
-    assert any(is_seen_to_move(visit(), live, upstream, f"mirrored-{number}") for number in range(4))
+    assert any(is_seen_to_move(visit(), live, upstream, f"mirrored-{number}") for number in range(12))
 
 
 def is_seen_to_move(window: Visit, live: LiveServer, upstream: FolderServer, channel: str) -> bool:
