@@ -59,17 +59,13 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     began, load_before = time.monotonic(), os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="headgate-bench-", ignore_cleanup_errors=True) as scratch:
-        figures = [
-            figure
-            for name in given.names or SUBJECTS
-            for figure in _run(name, Bench(Path(scratch), given.runs, given.seconds))
-        ]
-    if given.names:
-        print(table(figures))
-    else:
-        page = render(figures, time.monotonic() - began, load_before)
-        PAGE.write_text(page, encoding="utf-8")
-        print(page)
+        figures: list[Figure] = []
+        for name in given.names or SUBJECTS:
+            found = _run(name, Bench(Path(scratch), given.runs, given.seconds))
+            print(table(found), flush=True)
+            figures += found
+    if not given.names:
+        PAGE.write_text(render(figures, time.monotonic() - began, load_before), encoding="utf-8")
 
 
 def _run(name: str, bench: Bench) -> list[Figure]:

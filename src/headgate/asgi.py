@@ -3,23 +3,28 @@
 /conda /get /t /api/repo   -> doors/conda      /health /metrics   -> here
 /api                       -> doors/api        /assets            -> what pages load
                                                everything else    -> doors/web
+
+The API and the pages are read in when the first of their requests comes: a worker that only delivers packages does
+without their 25 MB, and starts sooner.
 """
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
 import structlog
+from starlette.types import ASGIApp
 
 from headgate.approvals.requests import read_counts
 from headgate.bootstrap import Services, build_services, open_place
 from headgate.channels.file_sheets import FileSheets
 from headgate.channels.proofs import count_attestations
 from headgate.channels.revising import read_standing
-from headgate.doors.api.app import build_api
 from headgate.doors.assets import PREFIX, send_asset
 from headgate.doors.conda.app import CondaDoor
 from headgate.doors.conda.artifacts import ArtifactDoor
@@ -35,7 +40,6 @@ from headgate.doors.metrics import (
     render_streams,
 )
 from headgate.doors.problems import send_problem
-from headgate.doors.web.app import WebDoor
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 from headgate.logs import set_up_logs
@@ -52,9 +56,8 @@ class Application:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._api = build_api(services)
         self._conda = build_conda_door(services)
-        self._web = WebDoor(services, FileSheets(services.core.database, services.core.store), self._api.openapi)
+        self._people: asyncio.Task[_PeopleDoors] | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -75,12 +78,19 @@ class Application:
         path: bytes = scope["raw_path"]
         if path.startswith(_CONDA):
             await self._guarded(scope, send, "conda")
-        elif path.startswith(b"/api/"):
-            await self._api(dict(scope), receive, cast(Any, Counted(send, "api")))
         elif path.startswith(_SMALL):
             await self._guarded(scope, send, "web")
         else:
-            await self._web(dict(scope), receive, cast(Any, Counted(send, "web")))
+            doors = await self._open()
+            if path.startswith(b"/api/"):
+                await doors.api(dict(scope), receive, cast(Any, Counted(send, "api")))
+            else:
+                await doors.web(dict(scope), receive, cast(Any, Counted(send, "web")))
+
+    async def _open(self) -> "_PeopleDoors":
+        if self._people is None:
+            self._people = asyncio.create_task(asyncio.to_thread(_open_people_doors, self._services))
+        return await asyncio.shield(self._people)  # whoever leaves does not take them from the others
 
     async def _guarded(self, scope: Scope, send: Send, door: str) -> None:
         counted = Counted(send, door)
@@ -121,6 +131,22 @@ class Application:
                 await _send_text(scope, send, text.decode())
             case _:
                 raise NotFound("path-unknown", "Nothing is served at this path.")
+
+
+@dataclass(frozen=True, slots=True)
+class _PeopleDoors:
+    """The doors that people and their tools come to; conda clients have one of their own."""
+
+    api: ASGIApp
+    web: ASGIApp
+
+
+def _open_people_doors(services: Services) -> _PeopleDoors:
+    from headgate.doors.api.app import build_api  # noqa: PLC0415 - see above
+    from headgate.doors.web.app import WebDoor  # noqa: PLC0415
+
+    api = build_api(services)
+    return _PeopleDoors(api, WebDoor(services, FileSheets(services.core.database, services.core.store), api.openapi))
 
 
 async def _answer_error(scope: Scope, send: Counted, error: HeadgateError) -> None:

@@ -154,6 +154,34 @@ def test_a_patch_is_seen_as_it_is_typed_put_in_force_and_undone(visit: Opens, li
     window.assert_good()
 
 
+def test_packages_are_promoted_after_a_look(visit: Opens, live: LiveServer, team: str) -> None:
+    live.json("channel", "create", "promoted", "--kind", "hosted")
+    window = visit()
+    page = window.go("/promotions")
+    page.get_by_role("link", name="Promote", exact=True).click()
+    window.assert_good()
+    page.get_by_label("What", exact=True).fill("demo >=2")
+    page.get_by_label("From", exact=True).select_option(team)
+    page.get_by_label("Into", exact=True).select_option("promoted")
+    page.get_by_label("Platforms").fill("linux-64")
+    page.get_by_role("button", name="See what would pass").click()
+    page.get_by_role("heading", name=f"{team} → promoted").wait_for()
+    window.assert_accessible()
+    window.assert_quiet()
+    window.picture("promote")
+    page.set_viewport_size({"width": 390, "height": 844})
+    window.assert_fits()
+    window.picture("promote-narrow")
+    page.emulate_media(color_scheme="dark")
+    window.assert_accessible()
+    window.picture("promote-dark")
+    page.get_by_label("Why").fill("It was tested")
+    page.get_by_role("button", name="Promote 1 file").click()
+    page.locator("dd .badge", has_text="applied").wait_for(timeout=30_000)
+    assert listed(live, "promoted") == ["demo-2.0-0.conda"]
+    window.assert_good()
+
+
 def test_a_channel_is_frozen_with_a_reason_and_moves_again(visit: Opens, live: LiveServer, team: str) -> None:
     window = visit()
     page = window.go(f"/channels/{team}")
@@ -302,6 +330,7 @@ def test_channels_fit_a_phone(visit: Opens, live: LiveServer, team: str, scheme:
         f"/channels/{team}/upload",
         f"/channels/{team}/patches",
         f"/channels/{team}/patches/noarch",
+        "/promotions/new",
     )
     for number, path in enumerate(paths):
         window.go(path)

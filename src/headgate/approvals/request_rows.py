@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, and_, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.approvals.plans import Wish
@@ -157,7 +157,9 @@ class Chosen:
     states: Collection[RequestState] | None = None
     target: str | None = None
     asker: str | None = None
-    before: int | None = None
+    beyond: int | None = None
+    """Only those that come behind this one."""
+    is_oldest_first: bool = False
 
 
 async def get_request(connection: AsyncConnection, number: int, *, is_locked: bool = False) -> Request:
@@ -178,18 +180,31 @@ async def find_open(connection: AsyncConnection, wanted: Wanted) -> int | None:
 
 
 async def list_requests(connection: AsyncConnection, chosen: Chosen, limit: int) -> list[Request]:
-    """The newest first, without remarks."""
-    columns = request_table.c
-    statement = select(request_table).order_by(columns.id.desc()).limit(limit)
+    """Those chosen, without remarks."""
+    columns, is_up = request_table.c, chosen.is_oldest_first
+    statement = select(request_table).order_by(columns.id if is_up else columns.id.desc()).limit(limit)
     if chosen.states is not None:
         statement = statement.where(columns.state.in_([one.value for one in chosen.states]))
     if chosen.target is not None:
         statement = statement.where(columns.target == chosen.target)
-    if chosen.before is not None:
-        statement = statement.where(columns.id < chosen.before)
+    if chosen.beyond is not None:
+        statement = statement.where(columns.id > chosen.beyond if is_up else columns.id < chosen.beyond)
     if chosen.asker is not None:
         own = select(request_person.c.request_id).where(request_person.c.name == chosen.asker)
         statement = statement.where(columns.id.in_(own))
+    return await _with_people(connection, (await connection.execute(statement)).all(), has_remarks=False)
+
+
+async def list_waiting_for(
+    connection: AsyncConnection, name: str, targets: Collection[str], limit: int
+) -> list[Request]:
+    """The oldest that wait for somebody, without remarks: asked into `targets` by others and not voted on; sent back."""
+    columns = request_table.c
+    asked = columns.id.in_(select(request_person.c.request_id).where(request_person.c.name == name))
+    voted = columns.id.in_(select(request_vote.c.request_id).where(request_vote.c.name == name))
+    to_decide = and_(columns.state == RequestState.REQUESTED, columns.target.in_(targets), ~asked, ~voted)
+    sent_back = and_(columns.state == RequestState.CHANGES_WANTED, asked)
+    statement = select(request_table).where(to_decide | sent_back).order_by(columns.id).limit(limit)
     return await _with_people(connection, (await connection.execute(statement)).all(), has_remarks=False)
 
 

@@ -4,7 +4,7 @@ Plans are made before a transaction begins, for a solve takes its time; what is 
 that plan, and applying a promotion asks the target's gate once more.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -35,6 +35,7 @@ from headgate.approvals.request_rows import (
     find_open,
     get_request,
     list_requests,
+    list_waiting_for,
     save_standing,
     set_wanted,
 )
@@ -211,9 +212,14 @@ class RequestService:
             return await get_request(connection, number)
 
     async def list_requests(self, chosen: Chosen, limit: int) -> list[Request]:
-        """The newest first, without remarks."""
+        """Those chosen, without remarks."""
         async with self._database.read() as connection:
             return await list_requests(connection, chosen, limit)
+
+    async def list_waiting_for(self, name: str, targets: Collection[str], limit: int) -> list[Request]:
+        """The oldest that wait for somebody who may decide on what goes into `targets`, and their own sent back."""
+        async with self._database.read() as connection:
+            return await list_waiting_for(connection, name, targets, limit)
 
     async def _known(self, target: Channel, plan: Plan) -> dict[str, list[Record]]:
         names = {str(item.record.get("name")) for item in [*plan.new, *plan.ending]}

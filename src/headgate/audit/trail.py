@@ -1,15 +1,16 @@
 """Reading the trail of audit events, and proving that it is whole."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.audit.chain import START, ChainCheck, Event
 from headgate.audit.checkpoints import Checkpoint, complain_of, read_checkpoint
+from headgate.audit.events import Action
 from headgate.audit.signing import Signer
 from headgate.db import tables, tables_audit
 from headgate.db.engine import Database
@@ -61,12 +62,14 @@ class AuditTrail:
         self, wanted: Wanted = EVERYTHING, *, before: int | None = None, limit: int = 100
     ) -> list[Event]:
         """Events, the newest first; only those with a number less than `before`."""
+        newest = [_newest(one, before, limit) for one in _each_action(wanted)]
         columns = tables.audit_event.c
-        statement = _chosen(wanted).order_by(columns.number.desc()).limit(limit)
-        if before is not None:
-            statement = statement.where(columns.number < before)
+        statement = newest[0]
+        if len(newest) > 1:  # each by its index: of one that never happened as of one that happens all the time
+            numbers = union_all(*(select(one.subquery().c.number) for one in newest))
+            statement = select(tables.audit_event).where(columns.number.in_(numbers)).order_by(columns.number.desc())
         async with self._database.read() as connection:
-            return [event_of(row) for row in await connection.execute(statement)]
+            return [event_of(row) for row in await connection.execute(statement.limit(limit))]
 
     async def get_event(self, number: int) -> Event:
         """One event. Raises NotFound `event-unknown`."""
@@ -125,6 +128,20 @@ async def read_head(connection: AsyncConnection) -> tuple[int, bytes]:
 def event_of(row: Any) -> Event:
     """An event of its row."""
     return Event(row.number, row.at, row.action, row.actor, row.channel, row.subject, row.detail, row.hash)
+
+
+def _each_action(wanted: Wanted) -> list[Wanted]:
+    """The same of every action of a resource that is asked for by its name alone."""
+    if wanted.action is None or ":" in wanted.action:
+        return [wanted]
+    actions = [one.value for one in Action if one.startswith(f"{wanted.action}:")]
+    return [replace(wanted, action=one) for one in actions] or [wanted]
+
+
+def _newest(wanted: Wanted, before: int | None, limit: int) -> Select[Any]:
+    number = tables.audit_event.c.number
+    statement = _chosen(wanted).order_by(number.desc()).limit(limit)
+    return statement if before is None else statement.where(number < before)
 
 
 def _chosen(wanted: Wanted) -> Select[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from itertools import islice
+from itertools import chain, islice
 
 from sqlalchemy import ColumnElement, func, select
 
@@ -51,7 +51,10 @@ class SearchService:
         fits = {one.id: self._fitting(query, one, shelves[one.id], held) for one in channels}
         best: dict[str, int] = {}
         for names in fits.values():
-            best.update(names if not best else {name: min(fit, best.get(name, fit)) for name, fit in names.items()})
+            if not best:
+                best = dict(names)
+            else:
+                best |= {name: min(fit, best.get(name, fit)) for name, fit in names.items()}
         ordered = sorted(best, key=lambda name: (best[name], len(name), name)) if query.words else sorted(best)
         shown = ordered[start : start + most]
         held |= await self._held_of(channels, shown)
@@ -95,7 +98,7 @@ class SearchService:
             left += self._left_by_terms(query, channel, shelf, held, None if found is None else found.keys())
         if not left:
             return {}
-        names = set(left[0]).intersection(*left[1:])
+        names = left[0] if len(left) == 1 else set(left[0]).intersection(*left[1:])
         if found is None:  # in the order of the shelf, which sorts them for nothing
             return dict.fromkeys(filter(names.__contains__, shelf.names), 2)
         return {name: found[name] for name in names}
@@ -112,7 +115,7 @@ class SearchService:
             left.append(_blocked(query.blocked, channel, shelf, held))
         if query.licence is not None or query.subdir is not None or _ages(query):
             subdirs = [one for one in shelf.subdirs if query.subdir is None or fnmatchcase(one, query.subdir)]
-            left.append(set().union(*(_names_in(query, shelf, one, among) for one in subdirs)))
+            left.append(set(chain.from_iterable(_names_in(query, shelf, one, among) for one in subdirs)))
         return left or [shelf.names if among is None else among]
 
     def _touching(self, query: Query, shelf: Shelf) -> set[str] | None:

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import select
@@ -76,7 +77,7 @@ class Shelf:
             self._dependents = {needed: sorted(names) for needed, names in found.items() if needed}
         return self._dependents.get(name, ())
 
-    def licensed(self, subdir: str, wanted: str) -> Iterator[str]:
+    def licensed(self, subdir: str, wanted: str) -> Iterable[str]:
         """Names whose licences in a subdir hold the text, which is in lower case: there are few different ones."""
         if self._licensed is None:
             self._licensed = {}
@@ -84,9 +85,8 @@ class Shelf:
                 groups = self._licensed.setdefault(own, {})
                 for name, card in cards.items():
                     groups.setdefault(card.licences.lower(), []).append(name)
-        for licences, names in self._licensed[subdir].items():
-            if wanted in licences:
-                yield from names
+        found = self._licensed[subdir]
+        return chain.from_iterable(found[licences] for licences in found if wanted in licences)
 
     def find(self, word: str) -> dict[str, int]:
         """Names with the word -> how well it fits: 0 is it, 1 begins with it, 2 holds it, 3 says it in its summary."""

@@ -352,6 +352,7 @@ audit_event = Table(
     Column("subject", String, nullable=True),
     Column("detail", JSON, nullable=False),
     Index(None, "subject", "number"),
+    Index(None, "action", "number"),
     sqlite_autoincrement=True,
 )
 

@@ -20,7 +20,7 @@ from headgate.jobs.freshness import Freshness
 from headgate.jobs.service import JobService
 from headgate.kernel.errors import NotFound, Refused
 
-_SCAN = 200
+_SCAN = 100
 
 
 class DeskServices(Protocol):
@@ -108,19 +108,20 @@ class Desk:
         states: Sequence[RequestState] | None,
         target: str | None,
         is_mine: bool,
-        before: int | None,
+        beyond: int | None = None,
         limit: int,
+        is_oldest_first: bool = False,
     ) -> list[Request]:
-        """Up to `limit` requests that they may see, the newest first."""
+        """Up to `limit` requests that they may see."""
         shown: list[Request] = []
         while len(shown) < limit:
             asker = self._who.name if is_mine else None
-            chosen = Chosen(states=states, target=target, asker=asker, before=before)
+            chosen = Chosen(states=states, target=target, asker=asker, beyond=beyond, is_oldest_first=is_oldest_first)
             found = await self._services.requests.list_requests(chosen, _SCAN)
             shown += [one for one in found if self.may_see(one)]
             if len(found) < _SCAN:
                 break
-            before = found[-1].id
+            beyond = found[-1].id
         return shown[:limit]
 
     async def look(self, found: Request, left_out: Sequence[str] = ()) -> Look:

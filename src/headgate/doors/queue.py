@@ -15,7 +15,7 @@ from headgate.doors.desk import Desk, DeskServices
 from headgate.reports.room import ReportRoom
 from headgate.reports.waiting import Waiting, WaitingKind, Waits, exemptions_ending
 
-_MOST = 200
+_MOST = 100
 
 
 class QueueCore(Protocol):
@@ -69,7 +69,7 @@ class Queue:
     async def _requests(self, known: Sequence[Request] | None) -> Waits:
         desk = Desk(self._services, self._who)
         asked = known or await desk.list_requests(
-            states=[RequestState.REQUESTED], target=None, is_mine=False, before=None, limit=_MOST
+            states=[RequestState.REQUESTED], target=None, is_mine=False, limit=_MOST, is_oldest_first=True
         )
         waiting = [one for one in asked if one.state is RequestState.REQUESTED and desk.may_decide(one)]
         rows = [_of_request(one) for one in sorted(waiting, key=lambda one: one.id)]

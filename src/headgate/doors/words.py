@@ -65,5 +65,5 @@ def time_tag(moment: datetime | None, absent: str = "never") -> Markup:
     """A moment told relative to now, with the exact one on hover and for machines."""
     if moment is None:
         return Markup('<span class="text-secondary">{}</span>').format(absent)
-    tag = Markup('<time datetime="{}" title="{}" data-ago>{}</time>')
-    return tag.format(moment.isoformat(timespec="seconds"), exact(moment), ago(moment))
+    tag = Markup('<time datetime="%s" title="%s" data-ago>%s</time>')  # several times as fast as `format`
+    return tag % (moment.isoformat(timespec="seconds"), exact(moment), ago(moment))

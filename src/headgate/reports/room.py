@@ -13,6 +13,7 @@ from headgate.reports.downloads import DownloadReports
 from headgate.reports.evidence import EvidencePacks
 from headgate.reports.inventory import Inventory
 from headgate.reports.overview import Overviews
+from headgate.reports.recent import Recent
 from headgate.reports.waiting import WaitingRoom
 
 
@@ -28,6 +29,7 @@ class ReportRoom:
     exposure: Exposure
     overviews: Overviews
     waiting: WaitingRoom
+    recent: Recent
 
 
 def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBook) -> ReportRoom:
@@ -42,4 +44,5 @@ def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBo
         exposure,
         Overviews(exposure),
         WaitingRoom(database),
+        Recent(),
     )

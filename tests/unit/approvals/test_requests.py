@@ -270,7 +270,9 @@ async def test_requests_are_listed_and_counted(services: Services) -> None:
     assert await numbers(Chosen()) == [second.id, first.id]
     assert await numbers(Chosen(states=[RequestState.REQUESTED])) == [second.id]
     assert await numbers(Chosen(asker="dora", target="inside")) == [second.id]
-    assert await numbers(Chosen(before=second.id)) == [first.id]
+    assert await numbers(Chosen(beyond=second.id)) == [first.id]
+    assert await numbers(Chosen(is_oldest_first=True)) == [first.id, second.id]
+    assert await numbers(Chosen(beyond=first.id, is_oldest_first=True)) == [second.id]
     assert await read_counts(services.core.database) == {"requested": 1, "withdrawn": 1}
 
 
@@ -281,3 +283,19 @@ async def test_a_promotion_of_nobodys_request_changes_no_request(services: Servi
     async with services.core.database.write() as connection:
         await follow_promotion(connection, await services.promotions.get(number), None)
     assert (await services.requests.get(made.id)).state is RequestState.REQUESTED
+
+
+async def test_what_waits_for_somebody_stands_with_the_oldest_first(services: Services) -> None:
+    asks = [await services.requests.create(DAN, asked(want)) for want in ("lib=1", "lib=2")]
+
+    async def numbers(name: str, *targets: str, most: int = 10) -> list[int]:
+        return [one.id for one in await services.requests.list_waiting_for(name, targets, most)]
+
+    assert await numbers("nadia", "inside") == [one.id for one in asks]
+    assert await numbers("nadia", "inside", most=1) == [asks[0].id]
+    assert (await numbers("nadia", "outside"), await numbers("dan", "inside")) == ([], [])
+    await services.requests.ask_changes(NADIA, asks[0].id, "Which version?")
+    assert await numbers("dan") == [asks[0].id]
+    await set_rules(services, approvals=2)
+    await approve(services, NADIA, asks[1])
+    assert (await numbers("nadia", "inside"), await numbers("ned", "inside")) == ([], [asks[1].id])

@@ -56,9 +56,9 @@ async def list_requests(
     mine: Annotated[bool, Query(description="Only one's own.")] = False,
 ) -> Listing[RequestAnswer]:
     """Requests into channels that one may read, and one's own; the newest first, without remarks."""
-    (before,) = page.after(tuple[Number]) or (None,)
+    (beyond,) = page.after(tuple[Number]) or (None,)
     found = await Desk(services, caller).list_requests(
-        states=state, target=target, is_mine=mine, before=before, limit=page.limit + 1
+        states=state, target=target, is_mine=mine, beyond=beyond, limit=page.limit + 1
     )
     items, following = page.cut(found, lambda one: (one.id,))
     return Listing(items=[shown_request(one) for one in items], next=following)

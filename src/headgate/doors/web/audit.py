@@ -13,6 +13,7 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.access.views import Place
 from headgate.audit.chain import Event
+from headgate.audit.downloads import DayCount
 from headgate.audit.requests import Sought
 from headgate.audit.streams import Stream
 from headgate.audit.trail import Proof, Wanted
@@ -124,7 +125,7 @@ async def show_requests(viewer: Viewer) -> Response:
     if len(found) > _AT_ONCE:
         last_part, last = requests[-1].place
         following = "/audit/requests?" + urlencode({"q": typed, "part": last_part, "before": str(last)})
-    days = [] if viewer.is_partial else await viewer.services.audit.downloads.daily(None, clock.now() - _PLOTTED)
+    days = [] if viewer.is_partial else await _lately(viewer)
     return viewer.page(
         "audit_requests.html",
         part="audit_requests_found.html",
@@ -139,6 +140,14 @@ async def show_requests(viewer: Viewer) -> Response:
             [one.day.isoformat() for one in days],
             [Line("downloads", [one.downloads for one in days], "--plot-1")],
         ),
+    )
+
+
+async def _lately(viewer: Viewer) -> list[DayCount]:
+    since = clock.now() - _PLOTTED
+    services = viewer.services
+    return await services.reports.recent.get(
+        ("downloads a day", since.date()), lambda: services.audit.downloads.daily(None, since)
     )
 
 

@@ -12,8 +12,9 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.channels.history import list_revisions
 from headgate.channels.model import Channel, ChannelKind, Privacy
-from headgate.channels.sizes import Held, read_held
+from headgate.channels.sizes import Held
 from headgate.conda.names import Subdir
+from headgate.doors.web.channels import held_now
 from headgate.doors.web.toasts import Undo
 from headgate.doors.web.viewing import Viewer, anyone, change, require_typed
 from headgate.kernel import clock
@@ -27,7 +28,7 @@ async def show_channel(viewer: Viewer) -> Response:
     """What it holds and how to use it."""
     channel = viewer.channel()
     life = viewer.services.core.life
-    held = (await read_held(viewer.services.core.database)).get(channel.id, {})
+    held = (await held_now(viewer)).get(channel.id, {})
     pipelines = [one for one in await life.pipelines.list_pipelines() if channel.name in one.stages]
     readable = {one.name for one in viewer.channels()}
     return viewer.page(

@@ -45,11 +45,18 @@ WAYS: Sequence[Way] = (
 )
 
 
+async def held_now(viewer: Viewer) -> dict[int, dict[str, Held]]:
+    """What channels hold, by channel and subdir: as of their newest revisions, and of the last minute."""
+    services = viewer.services
+    key = ("held", *((one.id, one.revision) for one in services.catalog.all()))
+    return await services.reports.recent.get(key, lambda: read_held(services.core.database))
+
+
 @anyone
 async def show_channels(viewer: Viewer) -> Response:
     """Those that the viewer may read, filtered as one types."""
     wanted = viewer.request.query_params.get("q", "")
-    held = await read_held(viewer.services.core.database)
+    held = await held_now(viewer)
     return viewer.page(
         "channels.html",
         part="channels_found.html",

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
-from headgate.approvals.request_rows import Chosen, Request
+from headgate.approvals.request_rows import Request
 from headgate.approvals.states import RequestState
 from headgate.doors.web.viewing import Viewer, anyone
 from headgate.kernel import clock
@@ -19,7 +19,6 @@ _CERTIFICATE_DAYS = timedelta(days=30)
 _LATELY = timedelta(days=2)
 _MOST = 8
 _TIGHT = 0.1
-_OPEN = (RequestState.REQUESTED, RequestState.CHANGES_WANTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +56,20 @@ async def show_home(viewer: Viewer) -> Response:
 
 async def _requests(viewer: Viewer) -> list[Matter]:
     """What others ask of the viewer, the oldest first; then their own that want something of them."""
-    found = await viewer.services.requests.list_requests(Chosen(states=_OPEN), 100)
-    own = viewer.principal.name
-    asked = [one for one in reversed(found) if one.state is RequestState.REQUESTED and _may_decide(viewer, one)]
-    back = [one for one in found if one.state is RequestState.CHANGES_WANTED and own in _askers(one)]
+    targets = [str(one.name) for one in viewer.services.catalog.all() if viewer.may(Permission.PROMOTION_APPROVE, one)]
+    found = await viewer.services.requests.list_waiting_for(viewer.principal.name, targets, _MOST)
     return [
-        *(_matter(one, "Decide", f"asked by {', '.join(sorted(_askers(one)))}", "held") for one in asked),
-        *(_matter(one, "Answer", "sent back to you", "warned") for one in back),
-    ][:_MOST]
+        *(
+            _matter(one, "Decide", f"asked by {', '.join(sorted(asker.name for asker in one.askers))}", "held")
+            for one in found
+            if one.state is RequestState.REQUESTED
+        ),
+        *(
+            _matter(one, "Answer", "sent back to you", "warned")
+            for one in found
+            if one.state is not RequestState.REQUESTED
+        ),
+    ]
 
 
 def _matter(request: Request, act: str, sentence: str, state: str) -> Matter:
@@ -72,16 +77,6 @@ def _matter(request: Request, act: str, sentence: str, state: str) -> Matter:
     more = f" and {len(request.wanted.texts) - 3} more" if len(request.wanted.texts) > 3 else ""
     title = f"{what}{more} into {request.wanted.target}"
     return Matter(title, sentence, f"/requests/{request.id}", act, request.created_at, state)
-
-
-def _askers(request: Request) -> set[str]:
-    return {one.name for one in request.askers}
-
-
-def _may_decide(viewer: Viewer, request: Request) -> bool:
-    channel = viewer.services.catalog.find(request.wanted.target)
-    mine = viewer.principal.name in _askers(request) or any(one.name == viewer.principal.name for one in request.votes)
-    return channel is not None and not mine and viewer.may(Permission.PROMOTION_APPROVE, channel)
 
 
 async def _mirrors(viewer: Viewer) -> list[Matter]:

@@ -9,6 +9,7 @@ from headgate.access.permissions import Permission
 from headgate.approvals.pipelines import Pipeline, measure_lags
 from headgate.conda.names import ChannelName
 from headgate.doors.web.channels import lines_of
+from headgate.doors.web.promoting import places
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
 from headgate.kernel.errors import HeadgateError, NotFound, Refused
 
@@ -64,6 +65,8 @@ async def _page(viewer: Viewer, form: Mapping[str, str] | None = None, wrong: st
         "pipelines.html",
         422 if wrong else 200,
         pipelines=found,
+        out_of=places(viewer, Permission.PROMOTION_OUT),
+        into=places(viewer, Permission.PROMOTION_INTO),
         managed=[one.name for one in viewer.channels() if viewer.may(Permission.CHANNEL_MANAGE, one)],
         form=form or {},
         wrong=wrong,

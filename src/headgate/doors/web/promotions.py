@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from headgate.access.permissions import Permission
 from headgate.approvals.promotions import Promotion, PromotionState
+from headgate.doors.web.promoting import may_promote
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
 from headgate.kernel.errors import NotFound
 
@@ -34,7 +35,13 @@ async def show_promotions(viewer: Viewer) -> Response:
     following = None
     if len(shown) > _AT_ONCE:
         following = "?" + urlencode({"before": shown[_AT_ONCE - 1].id})
-    return viewer.page("promotions.html", promotions=shown[:_AT_ONCE], following=following, colours=_COLOURS)
+    return viewer.page(
+        "promotions.html",
+        promotions=shown[:_AT_ONCE],
+        following=following,
+        colours=_COLOURS,
+        may_promote=may_promote(viewer),
+    )
 
 
 @signed_in

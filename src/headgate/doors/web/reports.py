@@ -1,4 +1,7 @@
-"""Reports as pictures: downloads, storage, advisories, syncs; each with its table, and with the CSV that the API gives."""
+"""Reports as pictures: downloads, storage, advisories, syncs; each with its table, and with the CSV that the API gives.
+
+Pictures may be a minute old; the CSV is of now.
+"""
 
 import statistics
 from collections import Counter, defaultdict
@@ -64,7 +67,8 @@ async def _downloads(viewer: Viewer, channel: Channel | None, since: datetime, d
     step = By.DAY if int(days) <= _BY_DAY else By.MONTH
     name = None if channel is None else channel.name
     report = viewer.services.reports.downloads.downloads([step, By.CHANNEL], Period(since=since, channel=name))
-    rows = await _read(report)
+    key = ("downloads", step, since.date(), name)
+    rows = await viewer.services.reports.recent.get(key, lambda: _rows(report))
     names = _days(since) if step is By.DAY else _months(since)
     lines = lines_of([(row["channel"], str(row[step.value]), row["downloads"]) for row in rows], names)
     total = sum(row["downloads"] for row in rows)
@@ -76,7 +80,12 @@ async def _downloads(viewer: Viewer, channel: Channel | None, since: datetime, d
 
 async def _storage(viewer: Viewer, channel: Channel | None, offered: Sequence[Channel]) -> Mapping[str, Any]:
     channels = offered if channel is None else [channel]
-    rows = await _read(await viewer.services.reports.inventory.storage(channels))
+    reports = viewer.services.reports
+
+    async def kept() -> list[dict[str, Any]]:
+        return await _rows(await reports.inventory.storage(channels))
+
+    rows = await reports.recent.get(("storage", *(one.name for one in channels)), kept)
     rows = [row for row in rows if row["bytes"] or row["document_bytes"]]
     shown, rest = rows[:_MOST_CHANNELS], rows[_MOST_CHANNELS:]
     if rest:
@@ -123,7 +132,8 @@ async def _advisories(viewer: Viewer, channel: Channel | None, offered: Sequence
 
 async def _syncs(viewer: Viewer, channel: Channel | None, since: datetime, days: str) -> Mapping[str, Any]:
     name = None if channel is None else channel.name
-    rows = await _read(syncs(viewer.services.jobs, since=since, channel=name))
+    report = syncs(viewer.services.jobs, since=since, channel=name)
+    rows = await viewer.services.reports.recent.get(("syncs", since.date(), name), lambda: _rows(report))
     lengths: dict[tuple[str, str], list[float]] = defaultdict(list)
     for row in rows:
         if row["seconds"] is not None and row["state"] == "done":
@@ -144,7 +154,7 @@ def _median(lengths: Sequence[float] | None) -> float | None:
     return round(statistics.median(lengths), 2) if lengths else None
 
 
-async def _read(report: Report) -> list[dict[str, Any]]:
+async def _rows(report: Report) -> list[dict[str, Any]]:
     return [dict(zip(report.columns, row, strict=True)) async for row in report.rows]
 
 

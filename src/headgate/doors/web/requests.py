@@ -22,7 +22,8 @@ from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.policy.verdicts import Outcome
 from headgate.reports.waiting import WaitingKind, Waits
 
-_MOST_LISTED = 200
+_MOST_LISTED = 100
+_MOST_SCANNED = 1_000
 _MOST_ROWS = 200
 _OPEN = (RequestState.REQUESTED, RequestState.CHANGES_WANTED)
 _KEYS = {
@@ -170,6 +171,7 @@ def evidence_of(look: Look) -> dict[str, Any]:
     return {
         "look": look,
         "may_part": False,
+        "is_direct": False,
         "answers": answers_of(plan),
         "rows": rows[:_MOST_ROWS],
         "tomorrow": (clock.now() + timedelta(days=1)).date().isoformat(),
@@ -277,9 +279,13 @@ async def _found(viewer: Viewer) -> list[Request]:
     listed = Listed.parse(viewer.request.query_params.get("q", ""))
     desk = Desk(viewer.services, viewer.principal)
     found = await desk.list_requests(
-        states=listed.states, target=listed.target, is_mine=listed.is_mine, before=None, limit=_MOST_LISTED
+        states=listed.states,
+        target=listed.target,
+        is_mine=listed.is_mine,
+        limit=_MOST_SCANNED if listed.words or listed.asker else _MOST_LISTED,
+        is_oldest_first=listed.states is _OPEN,
     )
-    return [one for one in found if listed.fits(one)]
+    return [one for one in found if listed.fits(one)][:_MOST_LISTED]
 
 
 def _ordered(desk: Desk, found: Sequence[Request]) -> list[Request]:
@@ -299,6 +305,7 @@ def _page(
         keys=_KEYS,
         tabs=None if waits is None else tabs_of(waits),
         requests=found,
+        is_more=len(found) == _MOST_LISTED,
         chosen=chosen,
         desk=desk,
         now=clock.now(),
@@ -318,7 +325,7 @@ async def _next(viewer: Viewer, number: int) -> str:
     """The next request that waits for the viewer."""
     desk = Desk(viewer.services, viewer.principal)
     found = await desk.list_requests(
-        states=[RequestState.REQUESTED], target=None, is_mine=False, before=None, limit=_MOST_LISTED
+        states=[RequestState.REQUESTED], target=None, is_mine=False, limit=_MOST_LISTED, is_oldest_first=True
     )
     waiting = [
         one.id for one in found
