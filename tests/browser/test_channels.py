@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.watching import PHONE, Visit
 from tests.live import PASSWORD, LiveServer, headgate
-from tests.packages import package
+from tests.packages import archive, package
 from tests.upstreams import FolderServer, record_of, write_repodata
 
 Opens = Callable[..., Visit]
@@ -122,7 +122,7 @@ def test_a_rollback_is_looked_at_then_done_and_taken_back(visit: Opens, live: Li
 
 def test_files_are_uploaded_one_after_the_other(visit: Opens, live: LiveServer, tmp_path: Path) -> None:
     live.json("channel", "create", "taking", "--kind", "hosted")
-    files = [*[package("big", str(number), content=os.urandom(4 << 20)) for number in range(2)], ("no-1-0.conda", b"x")]
+    files = [*[package("big", str(number), content=os.urandom(1 << 20)) for number in range(2)], ("no-1-0.conda", b"x")]
     for filename, body in files:
         (tmp_path / filename).write_bytes(body)
     window = visit()
@@ -136,6 +136,13 @@ def test_files_are_uploaded_one_after_the_other(visit: Opens, live: LiveServer, 
     assert len(listed(live, "taking")) == 2
     window.assert_accessible()
     window.picture("uploaded")
+    plain = visit(java_script_enabled=False)
+    plain.tolerated.add("422")
+    (tmp_path / "refused").write_bytes(bytes(4 << 20))
+    page = plain.go("/channels/taking/upload")
+    page.get_by_label("Package files").set_input_files([tmp_path / "refused", tmp_path / files[0][0]])
+    page.get_by_role("button", name="Upload").click()
+    assert page.locator("#outcomes .badge").all_inner_texts() == ["refused", "there already"]
 
 
 def test_a_patch_is_seen_as_it_is_typed_put_in_force_and_undone(visit: Opens, live: LiveServer, team: str) -> None:
@@ -160,6 +167,14 @@ def test_a_patch_is_seen_as_it_is_typed_put_in_force_and_undone(visit: Opens, li
     page.locator("[data-toast]", has_text="is undone").wait_for()
     assert len(live.json("patch", "list", team)) == 2
     window.assert_good()
+    filename, body = archive("our-patches", {"noarch/patch_instructions.json": b'{"revoke": ["demo-1.0-0.conda"]}'})
+    page.get_by_label("Package", exact=True).set_input_files({"name": filename, "mimeType": "", "buffer": body})
+    page.get_by_role("button", name="See what it would change").click()
+    page.get_by_role("heading", name="1 record would be another").wait_for()
+    page.get_by_role("button", name="Put it in force").click()
+    page.locator("[data-toast]", has_text="The patches of our-patches").get_by_role("button", name="Undo").click()
+    page.locator("[data-toast]", has_text="is undone").wait_for()
+    assert [one["origin"] for one in live.json("patch", "list", team)][:2] == [None, filename]
 
 
 def test_packages_are_promoted_after_a_look(visit: Opens, live: LiveServer, team: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.browser.watching import PHONE, Visit
 from tests.live import LiveServer
 from tests.packages import package
+from tests.unit.advisories.making import osv
 from tests.waiting import eventually
 
 Opens = Callable[..., Visit]
@@ -138,6 +139,45 @@ def test_an_advisory_is_found_judged_and_that_is_taken_back(visit: Opens, filled
     page.goto("/advisories/all?q=CVE-2026")
     page.get_by_role("link", name="CVE-2026-4242").wait_for()
     window.assert_good()
+
+
+def test_a_file_is_imported_and_what_it_says_is_judged_together(
+    visit: Opens, filled: LiveServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "ours.json"
+    file.write_text(json.dumps([osv(f"OURS-{number}", "nothing-here") for number in (1, 2, 3)]))
+    window = visit()
+    page = window.go("/advisories/import")
+    window.assert_good()
+    window.picture("advisory-import")
+    page.get_by_label("Feed").first.fill("ours")
+    page.locator("[type=file][name=file]").set_input_files(file)
+    page.get_by_role("button", name="Import the file").click()
+    page.get_by_text("Statements read").wait_for(timeout=20_000)
+    window.picture("advisory-imported")
+    page = window.go("/advisories/all?q=OURS")
+    page.get_by_label("OURS-1").check()
+    page.get_by_label("Which").select_option("all that fit the filter")
+    page.get_by_label("Status").select_option("cleared")
+    page.get_by_label("Justification").select_option("component not present")
+    window.picture("advisories-to-judge")
+    page.get_by_role("button", name="See what it would say").click()
+    page.get_by_role("heading", name="Cleared: 3 advisories").wait_for()
+    window.assert_accessible()
+    window.picture("advisories-looked-at")
+    page.get_by_role("button", name="Say so of all 3").click()
+    page.locator("[data-toast]", has_text="3 advisories are cleared here").get_by_role("button", name="Undo").click()
+    page.locator("[data-toast]", has_text="3 curations are ended").wait_for()
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_was_judged_names_and_imports_fit_a_phone(visit: Opens) -> None:
+    window = visit(color_scheme="dark", **PHONE)
+    for part in ("", "/all", "/judged", "/names", "/feeds", "/import"):
+        window.go(f"/advisories{part}")
+        window.assert_accessible()
+        window.assert_fits()
+        window.picture(f"phone-dark-advisories{part.replace('/', '-')}")
 
 
 def _found(window: Visit) -> bool:

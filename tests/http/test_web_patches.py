@@ -60,6 +60,10 @@ def seen_in(answer: httpx.Response) -> str:
     return found[1]
 
 
+async def in_force(services: Services) -> bytes:
+    return await services.core.life.patches.read(services.catalog.get("team"), Subdir("noarch"))
+
+
 async def edits(services: Services) -> list[PatchEdit]:
     channel = services.catalog.get("team")
     return list(await services.core.life.patches.history(channel, before=None, limit=10))
@@ -81,13 +85,13 @@ async def test_instructions_are_looked_at_put_in_force_and_undone(filled: Servic
     wish = {"document": FIX.replace("{", "{\r\n"), "seen": seen_in(looked), "comment": EVIL}
     assert (await send(ada, NOARCH, **wish)).status_code == 303
     (edit,) = await edits(filled)
-    assert (edit.document, edit.comment) == (FIX.replace("{", "{\n").encode(), EVIL)
+    assert (await in_force(filled), edit.comment) == (FIX.replace("{", "{\n").encode(), EVIL)
     listed = await ada.get(HERE)
     assert_valid(listed.text)
     assert "edited in place" in listed.text
     assert EVIL not in listed.text
     assert (await send(ada, f"{HERE}/undo", id=str(edit.id))).status_code == 303
-    assert [one.document for one in await edits(filled)] == [b"{}", FIX.encode().replace(b"{", b"{\n")]
+    assert (len(await edits(filled)), await in_force(filled)) == (2, b"{}")
     listed = await ada.get(HERE)
     assert f'name="id" value="{edit.id}"' not in listed.text, "only the newest is undone"
 

@@ -70,6 +70,7 @@ async def hostile(services: Services, callers: Callers, hosted: str, mirror: str
     await make(callers.admin, "/requests", wants=["evil"], source=hosted, target="second", comment=EVIL)
     await make(admin, "/ldap-directories", name="corp", urls=["ldaps://127.0.0.1:9"], user_base=EVIL)
     await make(admin, "/oidc-providers", name="sso", issuer="https://sso.example", client_id=EVIL, groups={EVIL: "lab"})
+    await make(admin, "/curations", advisory="CVE-1", status="cleared", name="evil", note=EVIL)
     await make(admin, f"/channels/{hosted}/freeze", comment=EVIL)
     await services.snapshots.reload()
     await CardWriter(services.core.database).catch_up()

@@ -44,7 +44,7 @@ class RecordChange:
 
 @dataclass(frozen=True, slots=True)
 class PatchEdit:
-    """One state of a subdir's instructions; `revision` is the first that shows it."""
+    """That a subdir's instructions became others; `revision` is the first that shows it."""
 
     id: int
     subdir: Subdir
@@ -53,7 +53,6 @@ class PatchEdit:
     comment: str
     created_at: datetime
     created_by: str
-    document: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ class PatchService:
                         f"{name}/{edit.subdir} was patched again since. Undo edit {newest.id} first.",
                     )
                 state = await ensure_subdir(connection, channel.id, edit.subdir)
-                document = older[0].document if older else b"{}"
+                document = await _document(connection, older[0].id) if older else b"{}"
                 touched = await put_in_force(connection, state, document, Edit(actor, f"undo of edit {edit.id}"))
                 detail = {"names": len(touched), "undone": edit.id, "comment": comment}
                 await record(connection, Action.CHANNEL_PATCH, actor, channel=name, subject=edit.subdir, **detail)
@@ -207,9 +206,17 @@ def _together(edits: Sequence[PatchEdit], number: int, name: str) -> list[PatchE
     return [edit for edit in edits if (edit.origin, edit.created_at) == (found.origin, found.created_at)]
 
 
+async def _document(connection: AsyncConnection, number: int) -> bytes:
+    found = await connection.execute(select(patch_edit.c.document).where(patch_edit.c.id == number))
+    document: bytes = found.scalar_one()
+    return document
+
+
 def _of(channel: Channel) -> Select[Any]:
+    """The edits of a channel; without the documents, which may be as large as an index."""
+    columns = [column for column in patch_edit.c if column.name != "document"]
     return (
-        select(patch_edit, tables.subdir.c.name.label("subdir"))
+        select(*columns, tables.subdir.c.name.label("subdir"))
         .join(tables.subdir, tables.subdir.c.id == patch_edit.c.subdir_id)
         .where(tables.subdir.c.channel_id == channel.id)
     )
@@ -224,5 +231,4 @@ def _edit(row: Any) -> PatchEdit:
         comment=row.comment,
         created_at=row.created_at,
         created_by=row.created_by,
-        document=row.document,
     )

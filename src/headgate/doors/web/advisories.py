@@ -1,8 +1,7 @@
 """Advisories: by what matters here, all of them, one with what it means here and how it was judged; and coverage."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from urllib.parse import quote, urlencode
+from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -10,13 +9,12 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.access.views import Place
 from headgate.advisories.catalogue import AdvisoryFilter
-from headgate.advisories.curating import CurationFilter, new_claim
+from headgate.advisories.curating import CurationFilter
 from headgate.advisories.findings import AdvisoryStatus
 from headgate.advisories.vex import JUSTIFICATIONS
 from headgate.channels.incidents import IncidentKind
 from headgate.doors.web.terms import Terms, parse_terms
-from headgate.doors.web.toasts import Undo
-from headgate.doors.web.viewing import Viewer, change, signed_in
+from headgate.doors.web.viewing import Viewer, signed_in
 from headgate.doors.web.views import saved_views
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.reports.overview import Matter, Overview
@@ -39,11 +37,8 @@ async def show_advisories(viewer: Viewer) -> Response:
     """Those that affect a file of a channel that the viewer may read, the most important first."""
     viewer.require(Permission.ADVISORY_READ)
     typed = viewer.request.query_params.get("q", "")
-    terms = parse_terms(typed, [key[:-1] for key in _KEYS])
-    overview, is_under_way = _look(viewer)
-    channels = viewer.channels()
-    seen = [] if overview is None else overview.seen_by(channels)
-    matters = [one for one in seen if _fits(one, terms)]
+    overview, is_under_way = look(viewer)
+    matters = matters_of(viewer, overview, typed)
     start = min(_number(viewer.request.query_params.get("start")), len(matters))
     following = None
     if start + _AT_ONCE < len(matters):
@@ -59,7 +54,8 @@ async def show_advisories(viewer: Viewer) -> Response:
         following=following,
         is_under_way=is_under_way,
         overview=overview,
-        names={one.name for one in channels},
+        names={one.name for one in viewer.channels()},
+        **judging(viewer),
         feed_at=viewer.services.advisories.book.newest_feed_at(),
     )
 
@@ -70,15 +66,7 @@ async def show_all(viewer: Viewer) -> Response:
     viewer.require(Permission.ADVISORY_READ)
     query = viewer.request.query_params
     typed = query.get("q", "")
-    terms = parse_terms(typed, ["severity", "cvss", "is"])
-    severity = terms.get("severity")
-    wanted = AdvisoryFilter(
-        text=terms.text[:200] or None,
-        severities=None if severity is None else [severity],
-        least_cvss=_figure(terms, "cvss"),
-        is_known_exploited=True if terms.get("is") == "kev" else None,
-        is_malicious=True if terms.get("is") == "malicious" else None,
-    )
+    wanted = filter_of(typed)
     after = query.get("after", "")[:200].replace("\0", "")
     found = await viewer.services.advisories.catalogue.list_advisories(wanted, after=after, limit=_AT_ONCE + 1)
     following = None
@@ -91,6 +79,7 @@ async def show_all(viewer: Viewer) -> Response:
         keys={key: _KEYS[key] for key in ("severity:", "cvss:")} | {"is:": "kev or malicious"},
         found=found[:_AT_ONCE],
         following=following,
+        **judging(viewer),
     )
 
 
@@ -98,7 +87,7 @@ async def show_all(viewer: Viewer) -> Response:
 async def show_coverage(viewer: Viewer) -> Response:
     """What was checked, and what nobody could check."""
     viewer.require(Permission.ADVISORY_READ)
-    overview, is_under_way = _look(viewer)
+    overview, is_under_way = look(viewer)
     names = {one.name for one in viewer.channels()}
     rows = [] if overview is None else [(name, one) for name, some in overview.coverage.items() for one in some]
     return viewer.page(
@@ -126,43 +115,46 @@ async def show_advisory(viewer: Viewer) -> Response:
         curations=curations,
         affected=found,
         files=sorted(found.listed)[:_MOST_FILES],
-        statuses=list(AdvisoryStatus),
-        justifications=JUSTIFICATIONS,
-        may_curate=viewer.may(Permission.ADVISORY_CURATE),
+        **judging(viewer),
         may_see_takers=viewer.may(Permission.AUDIT_READ),
         may_see_incidents=viewer.may(Permission.POLICY_READ),
         report="/api/v1/reports/affected?" + urlencode({"target": name, "kind": "advisory", "format": "csv"}),
     )
 
 
-@change
-async def curate(viewer: Viewer, form: Mapping[str, str]) -> Response:
-    """Say how it stands; the toast ends that again."""
-    viewer.require(Permission.ADVISORY_CURATE)
-    name = viewer.request.path_params["id"]
-    if form.get("status") not in set(AdvisoryStatus):
-        raise Invalid("curation-invalid", "Choose a status.")
-    given = {key: form.get(key, "").strip() or None for key in ("name", "version", "justification", "note")}
-    expires = _end_of(form.get("expires", ""))
-    claim = new_claim(name, AdvisoryStatus(form["status"]), **given, expires=expires)
-    ids = await viewer.services.advisories.curations.curate(viewer.actor, [claim])
-    await viewer.services.snapshots.reload()
-    undo = Undo(f"/advisories/{quote(name, safe='')}/end", {"curation": str(ids[0])}) if ids else None
-    return viewer.go(f"/advisories/{quote(name, safe='')}", f"{name} is {form['status']} here.", undo)
-
-
-@change
-async def end_curation(viewer: Viewer, form: Mapping[str, str]) -> Response:
-    """Take a curation back; it stays as history."""
-    viewer.require(Permission.ADVISORY_CURATE)
-    await viewer.services.advisories.curations.end(viewer.actor, [_number(form.get("curation"))])
-    await viewer.services.snapshots.reload()
-    return viewer.go(f"/advisories/{quote(viewer.request.path_params['id'], safe='')}", "The curation is ended.")
-
-
-def _look(viewer: Viewer) -> tuple[Overview | None, bool]:
+def look(viewer: Viewer) -> tuple[Overview | None, bool]:
+    """The newest overview of all channels, if there is one yet, and whether a round is under way."""
     services = viewer.services
     return services.reports.overviews.find(list(services.catalog.all()), services.advisories.book.knowledge)
+
+
+def matters_of(viewer: Viewer, overview: Overview | None, typed: str) -> list[Matter]:
+    """Of what they may see, what fits a filter, the most important first. Raises Invalid `filter-invalid`."""
+    terms = parse_terms(typed, [key[:-1] for key in _KEYS])
+    seen = [] if overview is None else overview.seen_by(viewer.channels())
+    return [one for one in seen if _fits(one, terms)]
+
+
+def filter_of(typed: str) -> AdvisoryFilter:
+    """The filter of the list of all. Raises Invalid `filter-invalid`."""
+    terms = parse_terms(typed, ["severity", "cvss", "is"])
+    severity = terms.get("severity")
+    return AdvisoryFilter(
+        text=terms.text[:200] or None,
+        severities=None if severity is None else [severity],
+        least_cvss=_figure(terms, "cvss"),
+        is_known_exploited=True if terms.get("is") == "kev" else None,
+        is_malicious=True if terms.get("is") == "malicious" else None,
+    )
+
+
+def judging(viewer: Viewer) -> dict[str, Any]:
+    """What the forms need that judge advisories."""
+    return {
+        "may_curate": viewer.may(Permission.ADVISORY_CURATE),
+        "statuses": list(AdvisoryStatus),
+        "justifications": JUSTIFICATIONS,
+    }
 
 
 def _fits(one: Matter, terms: Terms) -> bool:
@@ -203,20 +195,9 @@ def _number(text: str | None) -> int:
     return int(text)
 
 
-def _end_of(text: str) -> str | None:
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
-    except ValueError:
-        raise Invalid("curation-invalid", f"{text[:40]!r} is no date.") from None
-
-
 ROUTES = [
     Route("/advisories", show_advisories),
     Route("/advisories/all", show_all),
     Route("/advisories/coverage", show_coverage),
     Route("/advisories/{id}", show_advisory),
-    Route("/advisories/{id}/curate", curate, methods=["POST"]),
-    Route("/advisories/{id}/end", end_curation, methods=["POST"]),
 ]

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
+from headgate.doors.web.advisory_imports import path_of_import
 from headgate.doors.web.viewing import Viewer, change, require_typed, signed_in
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, Invalid
@@ -32,9 +33,9 @@ async def add_feed(viewer: Viewer, form: Mapping[str, str]) -> Response:
     except HeadgateError as error:
         return await _page(viewer, form, error.message)
     if url is None:
-        return viewer.go(_HERE, f"{name} is added; headgate advisory import fills it.")
-    await viewer.services.jobs.refresh_feed(viewer.actor, name)
-    return viewer.go(_HERE, f"{name} is being read.")
+        return viewer.go(_HERE, f"{name} is added; imports fill it.")
+    job = await viewer.services.jobs.refresh_feed(viewer.actor, name)
+    return viewer.go(path_of_import(job), f"{name} is being read.")
 
 
 @change
@@ -44,17 +45,22 @@ async def read_feed(viewer: Viewer, form: Mapping[str, str]) -> Response:
     name = form.get("name", "")
     await viewer.services.advisories.feeds.get_feed(name)
     job = await viewer.services.jobs.refresh_feed(viewer.actor, name)
-    then = f"/admin/jobs/{job}" if viewer.may(Permission.JOB_MANAGE) else _HERE
-    return viewer.go(then, f"{name} is being read.")
+    return viewer.go(path_of_import(job), f"{name} is being read.")
 
 
 @change
 async def set_feed(viewer: Viewer, form: Mapping[str, str]) -> Response:
-    """How often it is read."""
+    """Where it is, how often it is read; what is left empty stays."""
     viewer.require(Permission.ADVISORY_MANAGE)
-    name, minutes = form.get("name", ""), _minutes(form)
-    await viewer.services.advisories.feeds.set_feed(viewer.actor, name, interval_minutes=minutes)
-    return viewer.go(_HERE, f"{name} is read every {minutes} minutes.")
+    name, url = form.get("name", ""), form.get("url", "").strip() or None
+    minutes = _minutes(form) if form.get("minutes", "").strip() else None
+    if url is None and minutes is None:
+        raise Invalid("form-invalid", "Say where the feed is, or how often it is read.")
+    await viewer.services.advisories.feeds.set_feed(viewer.actor, name, url=url, interval_minutes=minutes)
+    if url is None:
+        return viewer.go(_HERE, f"{name} is read every {minutes} minutes.")
+    job = await viewer.services.jobs.refresh_feed(viewer.actor, name)
+    return viewer.go(path_of_import(job), f"{name} is being read.")
 
 
 @change
