@@ -227,7 +227,10 @@ class AccessLogSettings(_Section):
     )
     keep_days: int = Field(default=180, ge=1, le=36_500, description="How long each request is remembered.")
     keep_daily_days: int = Field(
-        default=1830, ge=1, le=36_500, description="How long it is remembered who downloaded which file on which day."
+        default=1830,
+        ge=1,
+        le=36_500,
+        description="How long it is remembered who downloaded which file on which day, and how many advisories were open on it.",
     )
     addresses: Addresses = Field(
         default=Addresses.WHOLE, description="`whole`, `truncated` to their network (/24, /48), or `none`."

@@ -29,6 +29,7 @@ from headgate.db.sealing import Sealer
 from headgate.db.snapshots import Snapshots
 from headgate.db.turns import Turns
 from headgate.db.watch import watch_of
+from headgate.jobs.advisory_days import AdvisoryDays
 from headgate.jobs.advisory_keeper import AdvisoryKeeper
 from headgate.jobs.cards import CardKeeper
 from headgate.jobs.engine import open_client
@@ -78,7 +79,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             feeds,
             keeper,
             build_airgap(core),
-            _build_keeper(core, routes),
+            _build_keeper(core, routes, snapshots, book),
             CardKeeper(CardWriter(core.database), watch),
         )
         await run_worker(place.jobs_url, parts, plan, stop)
@@ -90,15 +91,17 @@ async def work(place: Place, *, has_parent: bool) -> None:
         await core.database.close()
 
 
-def _build_keeper(core: Core, routes: Routes) -> RecordKeeper:
+def _build_keeper(core: Core, routes: Routes, snapshots: Snapshots, book: AdvisoryBook) -> RecordKeeper:
     settings, database = core.place.settings, core.database
     log, secret = settings.access_log, load_secret(core.place.folder.secret)
+    turns = Turns(database, core.place.folder.workers)
     return RecordKeeper(
         open_store(database, core.place.folder.access_log),
         KeepingPlan(timedelta(days=log.keep_days), timedelta(days=log.keep_daily_days)),
         Retention(database, Signer(secret), settings.audit.keep),
         Forwarder(database, Sealer(secret, PURPOSE), routes.everywhere),
-        Turns(database, core.place.folder.workers),
+        turns,
+        AdvisoryDays(database, snapshots, book, turns),
     )
 
 

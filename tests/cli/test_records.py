@@ -66,6 +66,7 @@ def test_an_incident_is_seen_declared_and_lifted_and_all_of_it_is_on_record(serv
         ("stale", "team", "--days", "0"),
         ("approvals",),
         ("advisories",),
+        ("advisory-days", "--since", "30d"),
         ("syncs",),
     ):
         assert "," in said(server, "report", *report)

@@ -159,6 +159,7 @@ ROUTES: list[tuple[str, int, object]] = [
     ("GET /audit/requests", 200, None),
     ("GET /audit/verify", 200, None),
     ("GET /reports/advisories", 200, None),
+    ("GET /reports/advisory-days", 200, None),
     ("GET /reports/affected?target=demo", 200, None),
     ("GET /reports/approvals", 200, None),
     ("GET /reports/downloads", 200, None),

@@ -20,6 +20,8 @@ from headgate.asgi import Application
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Privacy
 from headgate.conda.names import ChannelName
+from headgate.db.turns import Turns
+from headgate.jobs.advisory_days import AdvisoryDays
 from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.reports.downloads import Span
@@ -154,6 +156,48 @@ async def test_advisories_are_open_until_they_are_judged_harmless(
     (row,) = await items(client, "reports/advisories", channel="open")
     assert [row[key] for key in ("open", "closed", "open_files", "closed_files")] == [1, 1, 1, 1]
     assert await items(client, "reports/advisories", channel="empty") == []
+
+
+async def test_advisories_are_counted_once_a_day(
+    client: httpx.AsyncClient, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, book = services.core.database, services.advisories.book
+    days = AdvisoryDays(database, services.snapshots, book, Turns(database, tmp_path))
+    feed = tmp_path / "feed"
+    for document in ({"demo": ["demo"]}, [osv("CVE-1", severity=_CRITICAL), osv("CVE-2")]):
+        feed.write_text(json.dumps(document))
+        await services.advisories.feeds.take(ACTOR, "pypi", feed)
+    await services.snapshots.reload()
+    now = clock.now()
+    await days.look(timedelta(days=2))
+    await services.advisories.curations.curate(ACTOR, [new_claim("CVE-1", AdvisoryStatus.CLEARED)])
+    await services.snapshots.reload()
+    await days.look(timedelta(days=2))  # counted already
+    first = {"open": 1, "closed": 0}
+    assert await _standing(client) == {(f"{now:%Y-%m-%d}", "critical"): first, (f"{now:%Y-%m-%d}", "unknown"): first}
+    later = now + timedelta(days=2)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    await days.look(timedelta(days=2))
+    assert await _standing(client, channel="open") == await _standing(client)
+    assert (await _standing(client))[f"{later:%Y-%m-%d}", "critical"] == {"open": 0, "closed": 1}
+    assert await _standing(client, channel="empty") == {}
+    assert len(await items(client, "reports/advisory-days", channel="empty")) == 12
+    assert len(await items(client, "reports/advisory-days", since=later.isoformat())) == 6
+    later += timedelta(days=1)
+    await days.look(timedelta(days=2))
+    assert {day for day, _ in await _standing(client)} == {f"{now + timedelta(days=one):%Y-%m-%d}" for one in (2, 3)}
+    async with browsing(services) as root:
+        await root.sign_in("root", PASSWORD)
+        shown = await root.get("/reports?days=30")
+        assert_valid(shown.text)
+        assert "on 2 days of 30 days" in shown.text
+
+
+async def _standing(client: httpx.AsyncClient, **chosen: Any) -> dict[tuple[str, str], dict[str, int]]:
+    """The rows that say anything."""
+    rows = await items(client, "reports/advisory-days", **chosen)
+    found = {(one["day"], one["severity"]): {key: one[key] for key in ("open", "closed")} for one in rows}
+    return {key: one for key, one in found.items() if any(one.values())}
 
 
 async def test_syncs_are_listed_with_their_lengths(client: httpx.AsyncClient, services: Services) -> None:

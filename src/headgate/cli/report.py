@@ -66,6 +66,18 @@ def report_advisories(channel: ChannelOption = None, form: Format = "csv", outpu
     _save("advisories", form, output, channel=channel)
 
 
+@app.command("advisory-days")
+def report_advisory_days(
+    channel: ChannelOption = None,
+    since: Since = None,
+    until: Until = None,
+    form: Format = "csv",
+    output: FileOption = None,
+) -> None:
+    """Say how many advisories were open, and how many judged harmless, on each day, by severity."""
+    _save("advisory-days", form, output, channel=channel, since=moment(since), until=moment(until))
+
+
 @app.command("syncs")
 def report_syncs(
     channel: ChannelOption = None, since: Since = None, form: Format = "csv", output: FileOption = None

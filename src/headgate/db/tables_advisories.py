@@ -129,3 +129,14 @@ advisory_change = Table(
     Column("name", String, primary_key=True),
     Column("at", Moment, nullable=False),
 )
+
+# How it stood on each UTC day (since 1970); under the channel "" for all of them together, where no day lacks.
+advisory_day = Table(
+    "advisory_day",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("channel", String, primary_key=True),
+    Column("severity", String, primary_key=True),
+    Column("open", Integer, nullable=False),
+    Column("closed", Integer, nullable=False),
+)

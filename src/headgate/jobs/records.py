@@ -1,4 +1,4 @@
-"""Looking after what is recorded: sent on to streams, folded into days, and forgotten when it is old."""
+"""Looking after what is recorded: sent on to streams, folded or counted into days, and forgotten when it is old."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from headgate.audit.access_store import AccessStore
 from headgate.audit.checkpoints import Retention
 from headgate.audit.streams import Forwarder
 from headgate.db.turns import Turns
+from headgate.jobs.advisory_days import AdvisoryDays
 from headgate.kernel.errors import HeadgateError
 
 log = structlog.get_logger(__name__)
@@ -33,13 +34,20 @@ class RecordKeeper:
     """Runs beside the jobs of every worker; each step may be done by several at a time."""
 
     def __init__(
-        self, store: AccessStore, plan: KeepingPlan, retention: Retention, forwarder: Forwarder, turns: Turns
+        self,
+        store: AccessStore,
+        plan: KeepingPlan,
+        retention: Retention,
+        forwarder: Forwarder,
+        turns: Turns,
+        advisories: AdvisoryDays,
     ) -> None:
         self._store = store
         self._plan = plan
         self._retention = retention
         self._forwarder = forwarder
         self._turns = turns
+        self._advisories = advisories
         self._pruned_at = -_PRUNE_S
 
     async def look(self) -> None:
@@ -71,9 +79,10 @@ class RecordKeeper:
             await asyncio.sleep(_FORWARD_S)
 
     async def look_once(self) -> None:
-        """Fold what is new, and now and then forget what is old."""
+        """Fold what is new, and now and then forget what is old, and count what stands once a day."""
         await self._store.fold()
         if time.monotonic() - self._pruned_at >= _PRUNE_S:
             self._pruned_at = time.monotonic()
             await self._store.prune(self._plan.keep, self._plan.keep_daily)
             await self._retention.prune()
+            await self._advisories.look(self._plan.keep_daily)

@@ -11,6 +11,7 @@ from headgate.reports.affected import BlastRadius
 from headgate.reports.attention import Attention
 from headgate.reports.downloads import DownloadReports
 from headgate.reports.evidence import EvidencePacks
+from headgate.reports.history import AdvisoryHistory
 from headgate.reports.inventory import Inventory
 from headgate.reports.overview import Overviews
 from headgate.reports.recent import Recent
@@ -29,6 +30,7 @@ class ReportRoom:
     exposure: Exposure
     overviews: Overviews
     waiting: WaitingRoom
+    history: AdvisoryHistory
     recent: Recent
 
 
@@ -44,5 +46,6 @@ def open_room(database: Database, audit: AuditRoom, maps: Maps, book: AdvisoryBo
         exposure,
         Overviews(exposure),
         WaitingRoom(database),
+        AdvisoryHistory(database),
         Recent(),
     )

@@ -3,12 +3,18 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
+from headgate.advisories.findings import Finding
 from headgate.channels.model import Channel
 from headgate.reports.overview import Overview
 from headgate.reports.report import Report, iterate
 
 SEVERITIES = ("critical", "high", "medium", "low", "none", "unknown")
 _COLUMNS = ("channel", "severity", "open", "closed", "open_files", "closed_files")
+
+
+def severity_of(finding: Finding) -> str:
+    """One of `SEVERITIES`."""
+    return finding.severity if finding.severity in SEVERITIES else "unknown"
 
 
 def severities(overview: Overview, channels: Sequence[Channel]) -> Report:
@@ -19,10 +25,10 @@ def severities(overview: Overview, channels: Sequence[Channel]) -> Report:
     counts: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     names = {one.name for one in channels}
     for matter in overview.matters.values():
-        severity = matter.finding.severity if matter.finding.severity in SEVERITIES else "unknown"
+        severity = severity_of(matter.finding)
         for channel in names & matter.files.keys():
             stands = matter.open_files.get(channel, 0)
-            counts[channel, severity or "unknown"].update(
+            counts[channel, severity].update(
                 open=stands > 0, closed=stands == 0, open_files=stands, closed_files=matter.files[channel] - stands
             )
     ordered = sorted(counts.items(), key=lambda one: (one[0][0], SEVERITIES.index(one[0][1])))

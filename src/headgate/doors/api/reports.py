@@ -83,6 +83,15 @@ async def report_advisories(
     return send_table(severities(await services.reports.overviews.gather(channels), channels), is_csv=is_csv)
 
 
+@router.get("/reports/advisory-days", responses=TABLE, response_class=StreamingResponse)
+async def report_advisory_days(
+    caller: Caller, services: Services, is_csv: IsCsv, channel: Word = None, since: Since = None, until: Until = None
+) -> StreamingResponse:
+    """How many advisories were open, and how many judged harmless, on each day, by severity; in a channel, or in all."""
+    _chosen(services, caller, Permission.ADVISORY_READ, channel)
+    return send_table(services.reports.history.report(channel, since, until), is_csv=is_csv)
+
+
 @router.get("/reports/syncs", responses=TABLE, response_class=StreamingResponse)
 async def report_syncs(
     caller: Caller, services: Services, is_csv: IsCsv, channel: Word = None, since: Since = None

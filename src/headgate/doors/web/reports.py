@@ -27,6 +27,7 @@ from headgate.reports.severities import SEVERITIES
 _PERIODS = {"30": "30 days", "90": "90 days", "365": "a year"}
 _BY_DAY = 92
 _MOST_CHANNELS = 12
+_COLOURS = {"critical": "--plot-5", "high": "--plot-2", "medium": "--plot-4", "low": "--plot-1"}
 
 
 @signed_in
@@ -57,6 +58,7 @@ async def show_reports(viewer: Viewer) -> Response:
             await _downloads(viewer, chosen, since, days),
             await _storage(viewer, chosen, offered),
             await _advisories(viewer, chosen, offered),
+            await _advisory_days(viewer, chosen, since, days),
             await _syncs(viewer, chosen, since, days),
         ],
         more=_more(chosen),
@@ -128,6 +130,28 @@ async def _advisories(viewer: Viewer, channel: Channel | None, offered: Sequence
     plot = Plot(said, "Severity", words, lines, is_lying=True)
     return {"title": title, "plot": plot, "csv": _csv("advisories", _of(channel)), "none": "Nothing known affects a file.",
             "link": ("/advisories", "Which ones")}  # fmt: skip
+
+
+async def _advisory_days(viewer: Viewer, channel: Channel | None, since: datetime, days: str) -> Mapping[str, Any]:
+    title = "Advisories day by day"
+    if not viewer.may(Permission.ADVISORY_READ, channel):
+        return {"title": title, "none": "Only those who may read advisories see this."}
+    kept = await viewer.services.reports.history.days(None if channel is None else channel.name, since)
+    names = _days(since)
+    found = [kept.get(date.fromisoformat(one)) for one in names]
+    lines = [
+        Line(severity, [None if one is None else one[severity][0] for one in found], _COLOURS.get(severity))
+        for severity in SEVERITIES
+        if any(one and one[severity][0] for one in found)
+    ]
+    closed = [None if one is None else sum(count for _, count in one.values()) for one in found]
+    lines += [Line("closed: judged harmless here", closed, "--plot-closed")] if any(closed) else []
+    said = f"How many were open, by severity, and how many closed, on {counted(len(kept), 'day')} of {_PERIODS[days]}"
+    is_short = int(days) <= _BY_DAY
+    plot = Plot(said, "Day", names, lines, kind="bar" if is_short else "line", is_stacked=is_short)
+    csv = _csv("advisory-days", {"since": since.isoformat()} | _of(channel))
+    none = "Nothing known affected a file." if kept else "The first day is counted soon after midnight, or a start."
+    return {"title": title, "plot": plot, "csv": csv, "none": none, "is_wide": True}
 
 
 async def _syncs(viewer: Viewer, channel: Channel | None, since: datetime, days: str) -> Mapping[str, Any]:
