@@ -212,6 +212,27 @@ async def test_schedule_shows_its_next_run(callers: Callers, upstream: Upstream)
     assert (refused.status_code, refused.json()["code"]) == (422, "cron-invalid")
 
 
+async def test_what_match_specs_name_is_fetched_ahead(services: Services, callers: Callers, upstream: Upstream) -> None:
+    for body, files in (
+        ({"specs": ["lib >=2", "helper"]}, ["helper-1.0-0.conda", "lib-2.0-0.conda", "lib-2.1-0.conda"]),
+        ({"specs": ["lib >2"], "text": "app-1.0-0.conda"}, ["app-1.0-0.conda", "lib-2.1-0.conda"]),
+        ({}, None),
+    ):
+        answer = await callers.admin.post("/channels/follower/fetch", json=body)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["request"]["files"] == files
+    for specs, code in ((["lib >9"], "selection-unmet"), (["lib", "*"], "match-spec-invalid")):
+        refused = await callers.admin.post("/channels/follower/fetch", json={"specs": specs})
+        assert (refused.status_code, refused.json()["code"]) == (422, code)
+    async with browsing(services) as browser:
+        await browser.sign_in("ada", PASSWORD)
+        asked = await browser.post(
+            "/channels/follower/fetch", csrf_token=await browser.proof(), specs="other\nhelper ==1.0\n", text=""
+        )
+        job = await services.jobs.get_job(asked.headers["location"].partition("job=")[2])
+        assert job.request["files"] == ["helper-1.0-0.conda", "other-1.0-0.conda"]
+
+
 async def test_the_page_tells_what_is_held_back_and_why(
     services: Services, callers: Callers, upstream: Upstream
 ) -> None:

@@ -94,11 +94,15 @@ def fetch_ahead(
         Path | None,
         typer.Option("--file", metavar="FILE", exists=True, help="A lock file or list of package files to fetch."),
     ] = None,
+    specs: Annotated[
+        _Words, typer.Option("--spec", metavar="SPEC", help="What passes and satisfies this match spec; repeatable.")
+    ] = None,
     is_waiting: Annotated[bool, typer.Option("--wait", help="Return when it has ended; 1 when it failed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch files before anybody asks: what the mirrors' settings want, or what a lock file names."""
-    body = {} if file is None else {"text": file.read_text(encoding="utf-8")}
+    """Fetch files before anybody asks: what the mirrors' settings want, or what a lock file or match specs name."""
+    body: dict[str, Any] = {} if file is None else {"text": file.read_text(encoding="utf-8")}
+    body |= {"specs": specs} if specs else {}
     with Output(as_json=as_json) as out, connected() as server:
         job = server.post(channel_path(channel, "fetch"), body)
         if not is_waiting:

@@ -12,8 +12,8 @@ from headgate.doors.api.models import JobAnswer
 from headgate.doors.api.models_mirrors import DryRunAnswer, DryRunBody, FetchRequestBody, HeldBackAnswer
 from headgate.doors.api.paging import Listing, Paging
 from headgate.intake.dry_run import HeldBack, dry_run, iter_held_back
-from headgate.intake.lock_files import files_named
 from headgate.intake.status import require_mirror
+from headgate.intake.wanted import find_wanted
 
 router = APIRouter(tags=["mirrors"], route_class=IdempotentRoute)
 
@@ -50,9 +50,10 @@ async def list_filtered(name: str, visit: Reading, services: Services, page: Pag
 
 @router.post("/channels/{channel:path}/fetch", status_code=202)
 async def fetch_ahead(visit: Mirroring, services: Services, body: FetchRequestBody | None = None) -> JobAnswer:
-    """Ask for files ahead: what the mirrors' settings want, or what a lock file names."""
+    """Ask for files ahead: what the mirrors' settings want, or what a lock file or match specs name."""
     require_mirror(visit.channel)
-    files = None if body is None or body.text is None else sorted(files_named(body.text))
+    wanted = FetchRequestBody() if body is None else body
+    files = await find_wanted(services.core.database, visit.channel, wanted.text, wanted.specs or ())
     detail = {"files": None if files is None else len(files)}
     await services.core.channels.note_wish(visit.actor, Action.MIRROR_ASK_FETCH, visit.channel.name, **detail)
     job_id = await services.jobs.fetch(visit.actor, visit.channel.name, files)

@@ -231,12 +231,19 @@ class StandingAnswer(BaseModel):
 class FetchRequestBody(BaseModel):
     """Which files to fetch now."""
 
-    model_config = taken({}, {"text": "https://conda.anaconda.org/conda-forge/noarch/six-1.17.0-pyhd8ed1ab_0.conda"})
+    model_config = taken(
+        {},
+        {"text": "https://conda.anaconda.org/conda-forge/noarch/six-1.17.0-pyhd8ed1ab_0.conda"},
+        {"specs": ["six >=1.17"]},
+    )
 
     text: str | None = Field(
         default=None,
         max_length=8 << 20,
         description="A lock file or list: every package file that it names. null: what the mirrors' settings want.",
+    )
+    specs: list[Text] | None = Field(
+        default=None, max_length=100, description="Match specs, each of one package: every file that passes and fits."
     )
 
 

@@ -19,8 +19,8 @@ from headgate.doors.web.following import find_job, is_of, states
 from headgate.doors.web.streams import stream
 from headgate.doors.web.viewing import Viewer, anyone, change, large_change
 from headgate.intake.dry_run import HeldBack, iter_held_back
-from headgate.intake.lock_files import files_named
 from headgate.intake.status import mirror_status, require_mirror
+from headgate.intake.wanted import find_wanted
 from headgate.jobs.service import Job
 from headgate.kernel.errors import Invalid, NotFound
 
@@ -72,11 +72,12 @@ async def follow_sync(viewer: Viewer) -> Response:
 
 @large_change
 async def fetch_ahead(viewer: Viewer, form: Mapping[str, str]) -> Response:
-    """Ask for files ahead: those that a text names, or without one what the mirrors' settings want."""
+    """Ask for files ahead: those that a text or match specs name, or without them what the mirrors' settings want."""
     channel = viewer.channel(Permission.MIRROR_MANAGE)
     require_mirror(channel)
-    text = form.get("text", "").strip()
-    files = sorted(files_named(text)) if text else None
+    specs = [line.strip() for line in form.get("specs", "").splitlines() if line.strip()]
+    text = form.get("text", "").strip() or None
+    files = await find_wanted(viewer.services.core.database, channel, text, specs)
     detail = {"files": None if files is None else len(files)}
     core = viewer.services.core
     await core.channels.note_wish(viewer.actor, Action.MIRROR_ASK_FETCH, channel.name, **detail)
