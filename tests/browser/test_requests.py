@@ -127,12 +127,7 @@ def test_signing_in_searching_and_approving_take_the_keyboard_alone(visit: Opens
     page = visit(None).go("/sign-in")
     keys = page.keyboard
     focused = page.locator(":focus")
-    walk(page, "Name")
-    keys.type("admin")
-    keys.press("Tab")
-    keys.type(PASSWORD)
-    keys.press("Enter")
-    page.wait_for_url("**/account")
+    sign_in_by_keys(page)
     keys.press("Control+k")
     expect(page.locator("#palette [name=q][data-htmx-powered]")).to_be_focused()
     keys.type("requests")
@@ -144,14 +139,25 @@ def test_signing_in_searching_and_approving_take_the_keyboard_alone(visit: Opens
     expect(focused).to_have_attribute("name", "q")
     keys.type("thing7")
     page.wait_for_url("**/requests?q=thing7")
-    expect(page.get_by_role("heading", name=f"Request {number}: thing7")).to_be_visible()
+    expect(page.locator("[data-list] [data-row]")).to_have_count(1)
     keys.press("Tab")
     while page.evaluate("document.activeElement.matches('input, textarea, select')"):
         keys.press("Tab")
+    keys.press("j")
+    expect(page.get_by_role("heading", name=f"Request {number}: thing7")).to_be_visible()
     page.get_by_role("button", name="Approve a", exact=True).wait_for()
     keys.press("a")
     expect(page.locator("[data-toast]")).to_contain_text(f"Request {number} is approved")
     assert eventually(lambda: state(feeds, number) == "applied", 30)
+
+
+def sign_in_by_keys(page: Page) -> None:
+    walk(page, "Name")
+    page.keyboard.type("admin")
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account")
 
 
 def walk(page: Page, label: str) -> None:
