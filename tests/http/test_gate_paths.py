@@ -74,7 +74,7 @@ async def check_out_of_reach(services: Services, door: httpx.AsyncClient, channe
     assert BAD[1] not in answer.content
 
 
-@pytest.mark.parametrize("want", WANTS)
+@pytest.mark.parametrize("want", WANTS, ids=["spec", "file", "sha256", "purl"])
 async def test_what_is_blocked_in_the_source_is_not_promoted_out_of_it(
     services: Services, door: httpx.AsyncClient, want: str
 ) -> None:

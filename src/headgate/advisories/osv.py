@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from headgate.advisories.purls import package_of, read_purl
-from headgate.advisories.statements import Affected, Event, Range, RangeKind, Score, Statement
+from headgate.advisories.statements import Affected, Event, Exploited, Range, RangeKind, Score, Statement
 from headgate.kernel.errors import Invalid
 
 # Markup of long advisories is of no use beyond this; the references lead to the rest.
@@ -90,7 +90,16 @@ def parse_osv(data: bytes) -> Statement:
         references=tuple(one.url for one in record.references or () if one.url)[:REFERENCES],
         cwes=tuple(one for one in cwes if isinstance(one, str)) if isinstance(cwes, list) else (),
         affected=tuple(found for one in affected for found in _affected(one)),
+        exploited=_exploited(specific.get("exploited")),
     )
+
+
+def _exploited(given: Any) -> Exploited | None:
+    """What another server of ours knew of it; others do not say this."""
+    try:
+        return None if given is None else msgspec.convert(given, Exploited)
+    except msgspec.ValidationError:
+        return None
 
 
 def _scores(origin: str, given: Iterable[_Severity]) -> tuple[Score, ...]:

@@ -6,6 +6,8 @@ for.
 
 from typing import Any
 
+from msgspec import to_builtins
+
 from headgate.advisories.catalogue import Listed
 from headgate.advisories.findings import Finding
 from headgate.advisories.purls import Package
@@ -24,6 +26,8 @@ def render_osv(listed: Listed, finding: Finding | None = None) -> dict[str, Any]
         "is_malicious": one.is_malicious,
         "cwe_ids": list(one.cwes),
     }
+    if one.exploited is not None:
+        own["exploited"] = to_builtins(one.exploited)
     if finding is not None:
         own |= {"status": finding.status.value, "sureness": finding.sureness.value, "why": finding.why}
     record = {

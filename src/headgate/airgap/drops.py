@@ -256,7 +256,7 @@ def _channel_of(drop: Drop) -> ChannelName:
 def _said(done: Imported) -> str:
     if not done.is_new:
         return "It was taken in before."
-    return " ".join([f"{done.changed} names changed.", *done.told_of_papers()])
+    return " ".join([f"{done.changed} names changed.", *done.told_besides()])
 
 
 def _is_locked(path: Path) -> bool:

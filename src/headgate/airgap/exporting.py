@@ -4,7 +4,6 @@ take a snapshot -> pick -> write shards and papers, compare with the earlier bun
 """
 
 import asyncio
-import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +29,8 @@ from headgate.airgap.manifest import (
     encode_manifest,
     manifest_id,
 )
-from headgate.airgap.papers import TRUST_SECTION, CarriedTrust, PaperFinder, Papers
+from headgate.airgap.papers import CarriedTrust, PaperFinder, Papers
+from headgate.airgap.sections import write_sections
 from headgate.airgap.selection import Maps, Picked, Read, narrow, pick
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import Catalog
@@ -128,22 +128,24 @@ class Exporter:
         earlier = None if since is None else decode_manifest(since)
         if earlier is not None:
             check_since(earlier, channel)
-            selection = earlier.selection if selection.is_whole else selection
+            if selection.is_whole:
+                selection = msgspec.structs.replace(earlier.selection, has_advisories=selection.has_advisories)
         snapshot = await self._snapshot(channel)
         maps: Maps = narrow(snapshot.maps, selection)
         picked: Picked | None = None
         if selection.specs or selection.files:
             picked = await pick(maps, selection, self._reader(maps))
-            kept: dict[str, dict[str, bytes]] = {subdir: {} for subdir in maps}
+            left: dict[str, dict[str, bytes]] = {subdir: {} for subdir in maps}
             for subdir, name in picked:
-                kept[subdir][name] = maps[subdir][name]
-            maps = kept
+                left[subdir][name] = maps[subdir][name]
+            maps = left
         wanted, finder = _Wanted(), PaperFinder(self._database, self._sidecars, snapshot.channel)
         await finder.open()
+        sections = await self._write_sections(export_id, finder.trust, has_advisories=selection.has_advisories)
         states = await self._write_shards(export_id, maps, (earlier, picked), wanted, finder)
         await self._gather(snapshot.channel, wanted, progress)
         chain = () if since is None or earlier is None else (*earlier.chain, manifest_id(since))
-        manifest = _manifest(snapshot, chain, selection, _sized(states, wanted.sizes), finder.trust)
+        manifest = _manifest(snapshot, chain, selection, _sized(states, wanted.sizes), sections)
         data = encode_manifest(manifest)
         await asyncio.to_thread(self._exports.write, export_id, data)
         done = _prepared(manifest, manifest_id(data), finder.missing)
@@ -154,6 +156,16 @@ class Exporter:
             )  # fmt: skip
         return done
 
+    async def _write_sections(
+        self, export_id: str, trust: CarriedTrust | None, *, has_advisories: bool
+    ) -> dict[str, Section]:
+        """Begin `shards.tar` with them."""
+        folder = self._exports.folder(export_id)
+        with disk_errors():
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with (folder / "shards.tar").open("wb") as file:
+                return await write_sections(self._database, folder, file, trust, has_advisories=has_advisories)
+
     async def _write_shards(
         self,
         export_id: str,
@@ -162,14 +174,11 @@ class Exporter:
         wanted: _Wanted,
         finder: PaperFinder,
     ) -> dict[str, dict[str, Name]]:
-        """Write `shards.tar`; the entries of every name."""
+        """Go on with `shards.tar`; the entries of every name."""
         folder = self._exports.folder(export_id)
         with disk_errors():
-            folder.mkdir(mode=0o700, exist_ok=True)
             behind = folder / "papers.part"
-            with (folder / "shards.tar").open("wb") as file:
-                if finder.trust is not None:
-                    file.write(member(f"sections/{TRUST_SECTION}", finder.trust.encode()))
+            with (folder / "shards.tar").open("ab") as file:
                 with behind.open("wb") as papers:
                     writer = _ShardWriter(self._database, (file, papers), wanted, about, finder)
                     states = {subdir: await writer.write(subdir, maps[subdir]) for subdir in sorted(maps)}
@@ -345,10 +354,9 @@ def _manifest(
     chain: tuple[str, ...],
     selection: Selection,
     states: Mapping[str, dict[str, Name]],
-    trust: CarriedTrust | None,
+    sections: dict[str, Section],
 ) -> Manifest:
     channel = snapshot.channel
-    told = None if trust is None else trust.encode()
     return Manifest(
         format=FORMAT,
         channel=channel.name,
@@ -357,14 +365,10 @@ def _manifest(
         chain=chain,
         selection=selection,
         subdirs={
-            subdir: SubdirState(
-                revision=channel.subdirs[subdir].revision,
-                info=snapshot.infos[subdir],
-                names=names,
-            )
+            subdir: SubdirState(revision=channel.subdirs[subdir].revision, info=snapshot.infos[subdir], names=names)
             for subdir, names in states.items()
         },
-        sections={} if told is None else {TRUST_SECTION: Section(hashlib.sha256(told).hexdigest(), len(told))},
+        sections=sections,
     )
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headgate.airgap.container import content_bytes, ending, member_head, padding
-from headgate.airgap.manifest import Manifest, decode_manifest
+from headgate.airgap.manifest import ADVISORIES_SECTION, Manifest, decode_manifest
 from headgate.conda.names import Sha256
 from headgate.conda.streams import gather
 from headgate.kernel.errors import NotFound, Unavailable
@@ -34,6 +34,11 @@ class Export:
     folder: Path
     data: bytes
     manifest: Manifest
+
+    @property
+    def has_advisories(self) -> bool:
+        """Whether it tells what is known of advisories, which not everybody may read."""
+        return ADVISORIES_SECTION in self.manifest.sections
 
     @property
     def content_bytes(self) -> int:

@@ -17,9 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.airgap.container import members_of
 from headgate.airgap.landing import Cargo, Head, land, read_head
 from headgate.airgap.listing import iter_files
-from headgate.airgap.manifest import Manifest, Name, title
+from headgate.airgap.manifest import ADVISORIES_SECTION, Manifest, Name, title
 from headgate.airgap.papers import MAX_PAPER_BYTES, TRUST_SECTION
 from headgate.airgap.reading import BundleReader, Member, Signed
+from headgate.airgap.sections import ArrivingAdvisories
+from headgate.airgap.trust import read_trusted
 from headgate.airgap.vouching import Examiner, Vouched
 from headgate.channels.catalog import find_channel
 from headgate.channels.proofs import save_sidecar
@@ -56,12 +58,15 @@ class Imported:
     signatures: int = 0
     failed: int = 0
     failures: tuple[str, ...] = ()
+    told_of_advisories: str = ""
+    """What became of the advisories that it brings; empty when it brings none."""
 
-    def told_of_papers(self) -> list[str]:
-        """Sentences on who vouches for what came; none when nobody does."""
+    def told_besides(self) -> list[str]:
+        """Sentences on who vouches for what came, and on its advisories; none when there is neither."""
         good = [f"{self.attestations} attestations and {self.signatures} signatures are good."]
         bad = [f"{self.failed} are not: {'; '.join(self.failures)}"]
-        return (good if self.attestations or self.signatures else []) + (bad if self.failed else [])
+        told = [self.told_of_advisories] if self.told_of_advisories else []
+        return (good if self.attestations or self.signatures else []) + (bad if self.failed else []) + told
 
 
 class Importer:
@@ -81,13 +86,23 @@ class Importer:
         `bundle-gap`, `bundle-order`, `bundle-old`, `bundle-state-differs`, `bundle-incomplete`, `kind-unfit`.
         """
         reader = await finish_in_thread(BundleReader, parts)
-        with reader:
-            signed = await finish_in_thread(reader.verify, trusted)
-            name = ChannelName.parse(channel or signed.manifest.channel)
-            if await self._has_taken(name, signed):
-                return Imported(name, signed.id, signed.manifest.number, is_new=False)
-            staging = _Staging(self._store, signed.manifest, reader.members(signed))
-            await self._stage(staging, signed, progress)
+        arriving = ArrivingAdvisories(self._store.folder.advisories)
+        try:
+            with reader:
+                signed = await finish_in_thread(reader.verify, trusted)
+                name = ChannelName.parse(channel or signed.manifest.channel)
+                if await self._has_taken(name, signed):
+                    return Imported(name, signed.id, signed.manifest.number, is_new=False)
+                staging = _Staging(self._store, signed.manifest, reader.members(signed), arriving)
+                await self._stage(staging, signed, progress)
+            return await self._land(actor, name, signed, staging, progress)
+        finally:
+            arriving.drop()
+
+    async def _land(
+        self, actor: str, name: ChannelName, signed: Signed, staging: "_Staging", progress: Progress
+    ) -> Imported:
+        """Let all that was staged be seen, at once."""
         told = staging.sections.get(TRUST_SECTION)
         vouched = await Examiner(self._database, self._root, signed.manifest, staging.signatures, told).examine(name)
         await progress(f"{signed.title}: publishing", 0, 1)
@@ -97,6 +112,7 @@ class Importer:
                 return Imported(name, signed.id, signed.manifest.number, is_new=False)
             await _check_kept(connection, found.sources[0].id if found else None, signed.manifest)
             changed = await land(connection, self._store, actor, name, _cargo(signed, vouched))
+            about_advisories = await _hand_on(connection, staging.arriving, signed)
         await progress(f"{signed.title}: published", 1, 1)
         return Imported(
             name,
@@ -109,6 +125,7 @@ class Importer:
             signatures=vouched.verified,
             failed=vouched.failed,
             failures=tuple(vouched.failures),
+            told_of_advisories=about_advisories,
         )
 
     async def _has_taken(self, name: ChannelName, signed: Signed) -> bool:
@@ -139,6 +156,7 @@ class _Staging:
     store: BlobStore
     manifest: Manifest
     members: Iterator[Member]
+    arriving: ArrivingAdvisories
     done: int = 0
     shards: dict[bytes, bytes] = field(default_factory=dict)
     sidecars: dict[str, bytes] = field(default_factory=dict)
@@ -179,6 +197,8 @@ class _Staging:
                 self._take_paper(member)
             case _ if member.name == TRUST_SECTION:
                 self.sections[member.name] = member.read()
+            case _ if member.name == ADVISORIES_SECTION:
+                self.arriving.lay_aside(member)
             case _:
                 member.read()  # verified, and of no use to this version
 
@@ -206,6 +226,16 @@ class _Staging:
         writer = batch.writer()
         for piece in member.pieces():
             writer.write(piece)
+
+
+async def _hand_on(connection: AsyncConnection, arriving: ArrivingAdvisories, signed: Signed) -> str:
+    """Have the advisories read; what somebody says of all channels counts only from a key that the server trusts."""
+    if not arriving.has_any:
+        return ""
+    if signed.key not in (await read_trusted(connection)).values():
+        return "Its advisories were left out: the key that signed it is not among those that this server trusts."
+    arriving.hand_on()
+    return "Its advisories are being read."
 
 
 def _is_taken(head: Head | None, signed: Signed) -> bool:

@@ -19,6 +19,8 @@ from headgate.kernel.errors import Conflict, Invalid
 
 FORMAT = "headgate-bundle-1"
 MAX_MANIFEST_BYTES = 512 << 20
+ADVISORIES_SECTION = "advisories.zip"
+"""All that is known of advisories, where it was asked for."""
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
@@ -27,12 +29,14 @@ Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What of a channel is wanted; without specs and files, everything (of the subdirs, when some are named).
 
-    `specs` are match specs, whose dependencies come along; `files` maps `subdir/filename` to a sha256 or "".
+    `specs` are match specs, whose dependencies come along; `files` maps `subdir/filename` to a sha256 or "". Advisories
+    are no part of the channel: an increment has them if it is asked to.
     """
 
     subdirs: tuple[str, ...] = ()
     specs: tuple[str, ...] = ()
     files: dict[str, str] = {}
+    has_advisories: bool = False
 
     @property
     def is_whole(self) -> bool:

@@ -134,7 +134,9 @@ def _trimmed(shard: Shard, filenames: set[str]) -> Shard:
     )
 
 
-def parse_selection(subdirs: Sequence[str], specs: Sequence[str], files: Mapping[str, str]) -> Selection:
+def parse_selection(
+    subdirs: Sequence[str], specs: Sequence[str], files: Mapping[str, str], *, has_advisories: bool = False
+) -> Selection:
     """A selection whose every part can be read. Raises Invalid `subdir-invalid`, `match-spec-invalid` and others."""
     for subdir in subdirs:
         Subdir.parse(subdir)
@@ -144,4 +146,9 @@ def parse_selection(subdirs: Sequence[str], specs: Sequence[str], files: Mapping
         subdir, _, filename = place.rpartition("/")
         Subdir.parse(subdir)
         ArtifactName.parse(filename)
-    return Selection(subdirs=tuple(sorted(set(subdirs))), specs=tuple(sorted(set(specs))), files=dict(files))
+    return Selection(
+        subdirs=tuple(sorted(set(subdirs))),
+        specs=tuple(sorted(set(specs))),
+        files=dict(files),
+        has_advisories=has_advisories,
+    )

@@ -86,6 +86,9 @@ def export_bundle(
         Path | None,
         typer.Option("--lock", metavar="FILE", help="Only what an explicit list, conda-lock.yml or pixi.lock names."),
     ] = None,
+    has_advisories: Annotated[
+        bool, typer.Option("--advisories", help="And all that is known of advisories, with what was decided on them.")
+    ] = False,
     folder: Folder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -100,7 +103,12 @@ def export_bundle(
 
     with Output(as_json=as_json) as out:
         private = load_private_key(key)
-        selection = {"subdirs": subdirs or [], "specs": specs or [], "files": read_lock(lock) if lock else {}}
+        selection = {
+            "subdirs": subdirs or [],
+            "specs": specs or [],
+            "files": read_lock(lock) if lock else {},
+            "has_advisories": has_advisories,
+        }
         earlier = None if since is None else read_since(since)
         source = ServerSource(channel, out) if folder is None else FolderSource(channel, folder)
         with source:
@@ -181,6 +189,8 @@ def import_bundle(
             out.note(f"{done['attestations']} attestations and {done['signatures']} signatures are good.")
         if done["failed"]:
             out.note(f"{done['failed']} are not, and rules will see that. {' '.join(done['failures'])}")
+        if done["told_of_advisories"]:
+            out.note(done["told_of_advisories"])
 
 
 @app.command("scan")

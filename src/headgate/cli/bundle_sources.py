@@ -109,7 +109,9 @@ class FolderSource:
 
     def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
         """See Source."""
-        wanted = parse_selection(selection["subdirs"], selection["specs"], selection["files"])
+        wanted = parse_selection(
+            selection["subdirs"], selection["specs"], selection["files"], has_advisories=selection["has_advisories"]
+        )
 
         async def work() -> Sequence[str]:
             async with opened_core(self._place) as core, opened_exporter(core) as exporter:

@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from headgate.access.permissions import Permission
 from headgate.airgap.exports import Export
 from headgate.airgap.keys import parse_public_key
-from headgate.airgap.manifest import MAX_MANIFEST_BYTES, check_since, decode_manifest
+from headgate.airgap.manifest import MAX_MANIFEST_BYTES, Selection, check_since, decode_manifest
 from headgate.airgap.selection import parse_selection
 from headgate.airgap.wishes import MAX_SELECTION_BYTES, SINCE, decode_selection, write_selection
 from headgate.conda.names import ChannelName
@@ -34,6 +34,7 @@ _SELECTION: dict[str, Any] = {
         "subdirs": {"type": "array", "items": {"type": "string"}},
         "specs": {"type": "array", "items": {"type": "string"}},
         "files": {"type": "object", "additionalProperties": {"type": "string"}},
+        "has_advisories": {"type": "boolean", "description": "And all that is known of advisories."},
     },
     "example": {"subdirs": ["noarch", "linux-64"], "specs": ["numpy >=2"], "files": {}},
 }
@@ -70,7 +71,8 @@ async def export_bundle(request: Request, visit: Exporting, services: Services) 
     with disk_errors():
         folder.mkdir(mode=0o700)
     try:
-        await _write_wish(request, visit.channel.name, folder)
+        if (await _write_wish(request, visit.channel.name, folder)).has_advisories:
+            require(visit.principal, Permission.ADVISORY_READ)
     except BaseException:
         services.exports.remove(export_id)
         raise
@@ -89,6 +91,8 @@ async def show_manifest(visit: Exporting, services: Services, job_id: JobPath) -
 async def fetch_content(visit: Exporting, services: Services, job_id: JobPath) -> StreamingResponse:
     """What follows the manifest and its signature in the bundle."""
     export = await _export(services, visit.channel.name, job_id)
+    if export.has_advisories:
+        require(visit.principal, Permission.ADVISORY_READ)
     headers = {"content-length": str(export.content_bytes), "cache-control": "no-store"}
     return StreamingResponse(services.exports.iter_content(export), media_type="application/x-tar", headers=headers)
 
@@ -153,7 +157,7 @@ async def _export(services: ApiServices, channel: str, job_id: str) -> Export:
     return await asyncio.to_thread(services.exports.open, job.request["export"])
 
 
-async def _write_wish(request: Request, channel: str, folder: Path) -> None:
+async def _write_wish(request: Request, channel: str, folder: Path) -> Selection:
     """Write down what the request wants. Raises Invalid `selection-invalid`, Conflict `bundle-foreign`, and others."""
     content_type = request.headers.get("content-type", "")
     data = b""
@@ -166,7 +170,9 @@ async def _write_wish(request: Request, channel: str, folder: Path) -> None:
     else:
         data = await _read(request.stream(), MAX_SELECTION_BYTES)
     wanted = decode_selection(data or b"{}")
-    await asyncio.to_thread(write_selection, folder, parse_selection(wanted.subdirs, wanted.specs, wanted.files))
+    selection = parse_selection(wanted.subdirs, wanted.specs, wanted.files, has_advisories=wanted.has_advisories)
+    await asyncio.to_thread(write_selection, folder, selection)
+    return selection
 
 
 async def _take_since(file: FormFile, channel: str, path: Path) -> None:

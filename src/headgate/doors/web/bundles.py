@@ -100,6 +100,8 @@ async def fetch_bundle(viewer: Viewer) -> Response:
     """The whole bundle, with the signature that was made elsewhere in its place."""
     offer = await _offer(viewer, _exporting(viewer))
     found = await _opened(viewer, offer)
+    if found.has_advisories:
+        viewer.require(Permission.ADVISORY_READ)
     head = opening(found.data, parse_signature(viewer.request.query_params.get("signature", "")))
     length = len(head) + found.content_bytes
     headers = _HEADERS | _attached(offer.name) | {"content-length": str(length)}
@@ -135,6 +137,7 @@ async def _page(viewer: Viewer, channel: Channel, form: Mapping[str, str], wrong
         here=f"/channels/{channel.name}/bundles",
         offers=offers,
         may_export=may_export,
+        may_read_advisories=viewer.may(Permission.ADVISORY_READ),
         may_import=channel.kind is ChannelKind.BUNDLE and viewer.may(Permission.CHANNEL_MANAGE, channel),
         form=form,
         wrong=wrong,
@@ -189,7 +192,10 @@ async def _wish(viewer: Viewer, channel: Channel, form: Mapping[str, str]) -> tu
         files = {one.place: one.sha256 for one in lock.files}
     elif what != "whole":
         raise Invalid("form-invalid", "Choose what goes along.")
-    selection = parse_selection(lines_of(form.get("subdirs", "")), specs, files)
+    has_advisories = "has_advisories" in form
+    if has_advisories:
+        viewer.require(Permission.ADVISORY_READ)
+    selection = parse_selection(lines_of(form.get("subdirs", "")), specs, files, has_advisories=has_advisories)
     if text := form.get("since", "").strip():
         return selection, text.encode()
     if earlier := form.get("earlier"):
