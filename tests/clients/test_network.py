@@ -151,12 +151,12 @@ def test_tls_through_a_proxy_with_users(server: LiveServer, folder: Path, squid:
         server.json("mirror", "set", "tunnel", "main", "--proxy", squid.url("grace", PASSWORDS["grace"]))
         server.json("mirror", "sync", "tunnel", "--wait")
         assert_fetched(server, "tunnel", folder / "first")
-    eventually(lambda: brought(squid, "grace", upstream.url.removeprefix("https://"), "TCP_TUNNEL"))
+    assert eventually(lambda: brought(squid, "grace", upstream.url.removeprefix("https://"), "TCP_TUNNEL"))
 
 
-def test_buckets_are_read_through_a_proxy_with_users(
-    server: LiveServer, folder: Path, squid: Squid, tmp_path: Path
-) -> None:
+def test_buckets_are_read_through_a_proxy_with_users(server: LiveServer, squid: Squid, tmp_path: Path) -> None:
+    folder = tmp_path / "bucket"
+    write_channel(folder, [("noarch", *package("packed"))])  # nobody else's, so that it is not here yet
     authority = Authority("S3 CA")
     certificate, key = authority.issue("127.0.0.1")
     (tmp_path / "s3.pem").write_text(certificate + key)
@@ -166,17 +166,21 @@ def test_buckets_are_read_through_a_proxy_with_users(
     proxy = squid.url("ada", PASSWORDS["ada"])
     with S3Server() as plain, S3Server(certificate=tmp_path / "s3.pem") as secured:
         for name, s3, options in (("plain", plain, ()), ("secured", secured, ("--ca", "s3"))):
-            s3.fill(name, folder / "first", "team/")
+            s3.fill(name, folder, "team/")
             place = ("--s3-endpoint", s3.url, "--s3-region", REGION, "--proxy", proxy)
             add(server, f"s3-{name}", f"s3://{name}/team", *place, *keys, *options)
             assert server.json("mirror", "sync", f"s3-{name}", "--wait")["state"] == "done"
-            assert_fetched(server, f"s3-{name}", folder / "first")
+            assert_fetched(server, f"s3-{name}", folder)
         server.json("mirror", "set", "s3-secured", "main", "--ca", "")
         assert "issued by" in server.run("mirror", "sync", "s3-secured", "--wait").stderr, "no other mirror's CA counts"
-    came = {line.split()[1] for line in plain.lines if line.endswith(" 200")}
-    assert came >= {f"/plain/team/noarch/{file}" for file in ("repodata.json.zst", "first-1.0-0.conda")}
-    eventually(lambda: all(brought(squid, "ada", plain.url + path) for path in came))
-    eventually(lambda: brought(squid, "ada", secured.url.removeprefix("https://"), "TCP_TUNNEL"))
+
+    def came() -> set[str]:
+        return {line.split()[1] for line in plain.lines if line.endswith(" 200")}
+
+    wanted = {f"/plain/team/noarch/{file}" for file in ("repodata.json.zst", "packed-1.0-0.conda")}
+    assert eventually(lambda: came() >= wanted), came()
+    assert eventually(lambda: all(brought(squid, "ada", plain.url + path) for path in came()))
+    assert eventually(lambda: brought(squid, "ada", secured.url.removeprefix("https://"), "TCP_TUNNEL"))
 
 
 def test_proxy_that_ends_tls_is_trusted_by_the_mirror_that_was_told_to(
