@@ -3,6 +3,7 @@
 import pytest
 
 from headgate.access.grants import PrincipalKind, Scope
+from headgate.approvals.promotions import PromotionService
 from headgate.bootstrap import Services
 from tests.http.conftest import Callers
 from tests.packages import package
@@ -103,3 +104,14 @@ async def test_wishes_that_make_no_sense_are_refused(
 ) -> None:
     refused = await callers.admin.post("/promotions/preview", json=WISH | change)
     assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+async def test_a_draft_tells_which_environments_would_miss_files(callers: Callers, services: Services) -> None:
+    made = (await callers.admin.post("/promotions", json=WISH)).json()
+    await PromotionService(services.core.database, services.core.store).apply(made["id"])
+    await services.snapshots.reload()
+    rule = {"kind": "match-spec", "exclude": ["lib"], "action": "block"}
+    draft = {"channel": "inside", "document": {"name": "no-lib", "rule": [rule]}}
+    tried = (await callers.admin.post("/policies/simulate", json=draft)).json()
+    [lost] = tried["environments"]
+    assert (lost["promotion"], lost["wants"], lost["missing"], lost["request"]) == (made["id"], ["app"], 1, None)

@@ -56,3 +56,17 @@ async def test_who_may_not_read_the_target_learns_nothing_of_it(services: Servic
         shown = await bob.get(f"/promotions/{promoted}")
         assert (shown.status_code, "Undo it" in shown.text) == (200, False)
         assert (await bob.post(undo, csrf_token=proof, typed="inside")).status_code == 403
+
+
+DRAFT = 'name = "no-app"\n[[rule]]\nkind = "match-spec"\nexclude = ["app"]\naction = "block"\n'
+
+
+async def test_a_draft_of_a_policy_names_the_environments_that_would_miss_files(
+    services: Services, promoted: int
+) -> None:
+    async with browsing(services) as ada:
+        await ada.sign_in("ada", PASSWORD)
+        effect = await ada.post("/policies/effect", csrf_token=await ada.proof(), text=DRAFT, channel="inside")
+        assert effect.status_code == 200, effect.text
+        assert "Environments that would miss files" in effect.text
+        assert f'<a href="/promotions/{promoted}">app</a> <span class="text-secondary">1 file, approved' in effect.text

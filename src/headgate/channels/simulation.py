@@ -53,6 +53,11 @@ class Simulation:
     lost: list[tuple[str, str]] = field(default_factory=list)
     next_versions: dict[str, str | None] = field(default_factory=dict)
 
+    @property
+    def leaving(self) -> set[tuple[str, str]]:
+        """(subdir, filename) of what would disappear."""
+        return {(one.subdir, one.filename) for one in self.disappearing}
+
     def by_rule(self) -> tuple[Counter[str], Counter[str]]:
         """How many records would appear, and disappear, by `policy/rule`."""
         return _count(self.appearing), _count(self.disappearing)

@@ -160,6 +160,10 @@ def _lines(found: Document) -> list[str]:
         lines += [f"  {what} by {rule}: {count}" for rule, count in found[f"{what}_by_rule"].items()]
     lines += [f"  would lose its last version: {name}" for name in found["lost_names"]]
     lines += [
+        f"  promotion {one['promotion']} ({', '.join(one['wants'][:3])}) would miss {one['missing']} of its files"
+        for one in found["environments"][:10]
+    ]
+    lines += [
         f"  {name}: the next version that passes is {version or 'none'}"
         for name, version in found["next_versions"].items()
     ]

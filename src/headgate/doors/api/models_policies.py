@@ -217,6 +217,16 @@ class SolveAnswer(BaseModel):
     failure: str | None = None
 
 
+class EnvironmentAnswer(BaseModel):
+    """An environment that would miss files."""
+
+    promotion: int
+    request: int | None = Field(description="The request that asked for it.")
+    wants: list[str]
+    applied_at: datetime
+    missing: int = Field(description="How many of its files would be gone.")
+
+
 class SimulationAnswer(BaseModel):
     """What a draft would change. Lists hold at most 1,000 entries; the counts count all."""
 
@@ -234,5 +244,8 @@ class SimulationAnswer(BaseModel):
     disappearing_records: list[ChangeAnswer]
     lost_names: list[str] = Field(description="`subdir/name` of what would lose its last version.")
     next_versions: dict[str, str | None]
+    environments: list[EnvironmentAnswer] = Field(
+        default=[], description="What was approved into the channel and would miss files; who misses most comes first."
+    )
     solves_before: SolveAnswer | None = None
     solves_after: SolveAnswer | None = None

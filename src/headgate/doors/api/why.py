@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query
 
 from headgate.access.permissions import Permission
+from headgate.approvals.environments import find_broken as find_broken_environments
 from headgate.channels.policing import Target, scope_of
 from headgate.channels.revisions import World, find_broken, read_world
 from headgate.channels.simulation import Draft, Simulation, simulate
@@ -81,7 +82,8 @@ async def simulate_policy(body: SimulationBody, caller: SignedIn, services: Serv
     since = clock.now() - timedelta(days=body.days)
     counts = await services.audit.downloads.by_file(body.channel, since)
     result.weigh({(one.subdir, one.filename): one.downloads for one in counts})
-    answer = _shown(result)
+    broken = await find_broken_environments(services.core.database, body.channel, result.leaving)
+    answer = _shown(result) | {"environments": [asdict(one) for one in broken[:_MOST_SHOWN]]}
     if body.specs:
         before, after = await try_specs(services.core.database, world, found, draft, body.specs, body.platform)
         answer |= {"solves_before": _solved(before), "solves_after": _solved(after)}

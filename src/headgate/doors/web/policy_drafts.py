@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
+from headgate.approvals.environments import Environment, find_broken
 from headgate.channels.policing import Target, scope_of
 from headgate.channels.revisions import read_world
 from headgate.channels.simulation import Draft as Trial
@@ -76,6 +77,7 @@ class _Effect:
     result: Simulation | None = None
     solved: tuple[Solved, Solved] | None = None
     failure: str = ""
+    broken: Sequence[Environment] = ()
     days: int = _DAYS
 
     @property
@@ -223,12 +225,13 @@ async def _tried(viewer: Viewer, draft: _Draft, form: Mapping[str, str]) -> _Eff
     since = clock.now() - timedelta(days=_DAYS)
     counts = await viewer.services.audit.downloads.by_file(name, since)
     result.weigh({(one.subdir, one.filename): one.downloads for one in counts})
+    broken = await find_broken(database, name, result.leaving)
     specs = [one.strip() for one in form.get("specs", "").split(",") if one.strip()][:20]
     try:
         solved = await try_specs(database, world, channel, trial, specs, "linux-64") if specs else None
     except Invalid as error:
-        return _Effect(name, result, failure=error.message)
-    return _Effect(name, result, solved)
+        return _Effect(name, result, failure=error.message, broken=broken)
+    return _Effect(name, result, solved, broken=broken)
 
 
 ROUTES = [
