@@ -20,6 +20,7 @@ from headgate.http.failures import (
     PROXY_ERRORS,
     TRANSPORT_ERRORS,
     cut,
+    given_up,
     proxy_failed,
     proxy_refused,
     unreachable,
@@ -214,14 +215,18 @@ class Outgoing:
         proxy = self.network.proxies.find(hop.url)
         where = f"{hop.url.host}:{hop.url.port}"
         url = hop.url if self._signer is None else await self._signer.sign(method, hop.url)
+        session = self._session(Nearness.ANY if proxy else hop.limit)
         self._breakers.enter(where)
         try:
             # The whole head has to arrive in time; aiohttp alone would wait anew after each byte of it.
             async with asyncio.timeout(self.network.connect_timeout_s + self.network.stall_timeout_s):
-                response = await self._session(Nearness.ANY if proxy else hop.limit).request(
+                response = await session.request(
                     method, url, headers=hop.headers, data=body, proxy=proxy, allow_redirects=False
                 )
         except TRANSPORT_ERRORS as error:
+            if session.closed:  # it was us: whoever comes next must not find the host left alone
+                self._breakers.forgive(where)
+                raise given_up(hop.shown) from None
             failure = await self._explain(hop, proxy, error)
             self._breakers.leave(where, failure.message)
             raise failure from None

@@ -34,6 +34,11 @@ def unreachable(shown: str, error: Exception) -> Unavailable:
     return Unavailable("upstream-unreachable", f"{shown} could not be reached: {_why(error)}.")
 
 
+def given_up(shown: str) -> Unavailable:
+    """The error for a request that was still under way when this process closed its connections."""
+    return Unavailable("upstream-given-up", f"{shown} was not asked to the end: this process is stopping.")
+
+
 def untrusted(shown: str, error: aiohttp.ClientConnectorCertificateError, issuer: str | None) -> Unavailable:
     """The error for a certificate that does not verify; `issuer` is who signed it, when that is known."""
     detail = _certificate_detail(error.certificate_error)

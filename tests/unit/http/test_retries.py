@@ -1,5 +1,6 @@
 """Asking again, leaving alone, and asking no faster than was agreed."""
 
+import asyncio
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -14,7 +15,7 @@ from headgate.http.network import Network
 from headgate.http.retries import LONGEST_PAUSE_S, backoff_s, pause_s
 from headgate.kernel import clock
 from headgate.kernel.errors import Unavailable
-from tests.unit.http.servers import Handler, content, serve
+from tests.unit.http.servers import Handler, content, serve, talk
 
 
 def failing(times: int, status: int, asked: list[str], **headers: str) -> Handler:
@@ -91,6 +92,29 @@ async def test_host_that_never_answers_is_left_alone_for_a_while() -> None:
     [resting] = limits.breakers.resting()
     assert (resting.host, resting.failures) == ("127.0.0.1:1", 3)
     assert 0 < resting.seconds <= 60
+
+
+async def test_connections_that_we_closed_ourselves_say_nothing_of_the_host() -> None:
+    limits, has_come = Limits(failures=1, rest_s=60), asyncio.Event()
+
+    async def wait(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        has_come.set()
+        await asyncio.sleep(60)
+
+    async with talk(wait) as url:
+        client = Outgoing(limits=limits)
+
+        async def ask() -> None:
+            async with client.open(f"{url}/x"):
+                pass
+
+        asking = asyncio.create_task(ask())
+        await has_come.wait()
+        await client.close()
+        with pytest.raises(Unavailable) as raised:
+            await asking
+    assert raised.value.code == "upstream-given-up"
+    assert limits.breakers.resting() == []
 
 
 async def test_one_request_tries_a_host_again_and_its_answer_ends_the_rest() -> None:
