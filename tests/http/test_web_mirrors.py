@@ -10,6 +10,7 @@ import pytest
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind, Source
 from headgate.conda.names import ChannelName
+from headgate.doors.web import unsatisfiable
 from headgate.http.masking import HIDDEN
 from tests.browser.watching import assert_valid
 from tests.certificates import Authority
@@ -208,7 +209,9 @@ async def test_members_are_ordered_added_and_taken_out(services: Services, ada: 
     assert shown() == ["outer/world", "team", "third"]
 
 
-async def test_what_cannot_be_installed_is_listed(services: Services, callers: Callers, ada: Browser) -> None:
+async def test_what_cannot_be_installed_is_listed(
+    services: Services, callers: Callers, ada: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "No policy holds anything back" in (await ada.get("/channels/team/unsatisfiable")).text
     for name, depends in (("lib", []), ("demo", ["lib >=1"])):
         filename, body = package(name, "1.0", depends=depends, noarch="generic")
@@ -223,6 +226,12 @@ async def test_what_cannot_be_installed_is_listed(services: Services, callers: C
     assert "demo-1.0-0.conda" in shown.text
     assert "lib &gt;=1" in shown.text
     assert (await ada.get("/channels/team/unsatisfiable?platform=..")).status_code == 422
+    monkeypatch.setattr(unsatisfiable, "_FEW", 0)
+    asked = await ada.get("/channels/team/unsatisfiable")
+    assert_valid(asked.text)
+    assert "takes some seconds" in asked.text
+    assert "demo-1.0-0.conda" not in asked.text
+    assert "demo-1.0-0.conda" in (await ada.get("/channels/team/unsatisfiable?platform=noarch")).text
 
 
 async def test_who_may_only_read_is_refused(services: Services, callers: Callers, ada: Browser) -> None:
