@@ -1,7 +1,6 @@
 """All that is known of advisories in one zip, as our own importer reads it: for a server that no network reaches.
 
-advisories/<number>.json   OSV records, withdrawn ones too; `database_specific` has what the catalogue of known
-exploited vulnerabilities says
+advisories/<number>.json   OSV records, withdrawn ones too; `database_specific` says what is known to be exploited
 epss.csv   names.json   curations.json
 """
 

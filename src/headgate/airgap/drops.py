@@ -160,7 +160,7 @@ class DropFolder:
                     return Dropped(drop.name, kind, DONE, _said(done), name, done.bundle)
                 if await finish_in_thread(is_advisories, open_zip(drop.files[0])):
                     kind = "advisories"
-                    sha256 = await finish_in_thread(keep_advisories, drop.files[0], self._store.folder.advisories)
+                    sha256 = await finish_in_thread(keep_advisories, drop.files[0], self._store.folder)
                     return Dropped(drop.name, kind, DONE, "Kept.", None, sha256)
             raise Invalid(
                 "drop-unknown",

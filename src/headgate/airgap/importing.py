@@ -14,13 +14,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headgate.airgap.advisories import ArrivingAdvisories
 from headgate.airgap.container import members_of
 from headgate.airgap.landing import Cargo, Head, land, read_head
 from headgate.airgap.listing import iter_files
 from headgate.airgap.manifest import ADVISORIES_SECTION, Manifest, Name, title
 from headgate.airgap.papers import MAX_PAPER_BYTES, TRUST_SECTION
 from headgate.airgap.reading import BundleReader, Member, Signed
-from headgate.airgap.sections import ArrivingAdvisories
 from headgate.airgap.trust import read_trusted
 from headgate.airgap.vouching import Examiner, Vouched
 from headgate.channels.catalog import find_channel
@@ -86,7 +86,7 @@ class Importer:
         `bundle-gap`, `bundle-order`, `bundle-old`, `bundle-state-differs`, `bundle-incomplete`, `kind-unfit`.
         """
         reader = await finish_in_thread(BundleReader, parts)
-        arriving = ArrivingAdvisories(self._store.folder.advisories)
+        arriving = ArrivingAdvisories(self._store.folder)
         try:
             with reader:
                 signed = await finish_in_thread(reader.verify, trusted)
@@ -198,7 +198,7 @@ class _Staging:
             case _ if member.name == TRUST_SECTION:
                 self.sections[member.name] = member.read()
             case _ if member.name == ADVISORIES_SECTION:
-                self.arriving.lay_aside(member)
+                self.arriving.lay_aside(member.pieces())
             case _:
                 member.read()  # verified, and of no use to this version
 

@@ -5,7 +5,6 @@ advisories.zip       all that is known of advisories, where it was asked for: se
 """
 
 import hashlib
-import secrets
 import shutil
 from pathlib import Path
 from typing import IO
@@ -14,9 +13,7 @@ from headgate.advisories.archive import write_archive
 from headgate.airgap.container import member, member_head, padding
 from headgate.airgap.manifest import ADVISORIES_SECTION, Section
 from headgate.airgap.papers import TRUST_SECTION, CarriedTrust
-from headgate.airgap.reading import Member
 from headgate.db.engine import Database
-from headgate.storage.local import disk_errors, move_durably
 
 
 async def write_sections(
@@ -45,35 +42,3 @@ def _copy(path: Path, file: IO[bytes]) -> Section:
         shutil.copyfileobj(source, file, 1 << 20)
     file.write(padding(size))
     return Section(digest, size)
-
-
-class ArrivingAdvisories:
-    """The advisories of a bundle that is being taken in: laid aside, then left for whoever reads advisories, or dropped."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._aside: tuple[Path, str] | None = None
-
-    @property
-    def has_any(self) -> bool:
-        """Whether any came."""
-        return self._aside is not None
-
-    def lay_aside(self, member: Member) -> None:
-        """Take them from the bundle. Raises Invalid `bundle-damaged`, Unavailable `storage-full`."""
-        path = self._folder / f"{secrets.token_hex(12)}.part"
-        self._aside = path, member.sha256
-        with disk_errors(), path.open("xb") as file:
-            for piece in member.pieces():
-                file.write(piece)
-
-    def hand_on(self) -> None:
-        """Let them be read; twice does no harm."""
-        if self._aside is not None:
-            path, sha256 = self._aside
-            move_durably(path, self._folder / f"{sha256}.zip")
-
-    def drop(self) -> None:
-        """Clear away what was not handed on."""
-        if self._aside is not None:
-            self._aside[0].unlink(missing_ok=True)

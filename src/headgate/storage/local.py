@@ -28,7 +28,7 @@ class BlobWriter:
     def __init__(self, folder: DataFolder, *, has_md5: bool = True) -> None:
         self._folder = folder
         self._has_md5 = has_md5
-        self.path, self.file = _create_locked(folder.incoming)
+        self.path, self.file = create_part(folder.incoming)
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.size_bytes = 0
@@ -192,7 +192,8 @@ class BlobStore:
         return await asyncio.to_thread(work)
 
 
-def _create_locked(folder: Path) -> tuple[Path, BinaryIO]:
+def create_part(folder: Path) -> tuple[Path, BinaryIO]:
+    """A new file in a folder that `sweep` looks through; until it is closed, nobody sweeps it away."""
     while True:
         path = folder / f"{secrets.token_hex(12)}.part"
         file = path.open("x+b")

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from headgate.advisories.findings import AdvisoryStatus
 from headgate.advisories.importing import Importer
 from headgate.airgap.importing import Imported
 from headgate.airgap.manifest import Selection, decode_manifest
+from headgate.storage.local import BlobStore
+from headgate.storage.paths import DataFolder
 from tests.bundles import Side, team
 from tests.unit.advisories.making import osv
 
@@ -99,3 +103,25 @@ async def test_what_is_refused_leaves_no_advisories(knowing: Side, far: Side, tm
     with pytest.raises(Exception, match="team"):
         await carried(knowing, far, tmp_path / "team-0")
     assert waiting(far) == []
+
+
+DIES = """
+import os, pathlib, sys
+from headgate.airgap.advisories import ArrivingAdvisories
+from headgate.storage.local import BlobStore
+from headgate.storage.paths import DataFolder
+folder = DataFolder(pathlib.Path(sys.argv[1]))
+folder.create()
+arriving = ArrivingAdvisories(folder)
+arriving.lay_aside([b"half", b" a zip"])
+print(BlobStore(folder).sweep(), flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_of_a_process_that_dies_nothing_stays(tmp_path: Path) -> None:
+    died = subprocess.run([sys.executable, "-c", DIES, tmp_path], stdout=subprocess.PIPE, text=True, check=False)
+    assert (died.returncode, died.stdout) == (-9, "0\n"), "what is being written is left"
+    assert len(list(tmp_path.glob("*/*.part"))) == 1
+    assert BlobStore(DataFolder(tmp_path)).sweep() == 1
+    assert not list(tmp_path.glob("*/*.part"))
