@@ -78,6 +78,11 @@ class Browser:
         return path if "://" in path else f"{self.base}{path}"
 
 
+async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
+    """Send a form with the proof that a page of ours showed it."""
+    return await browser.post(path, csrf_token=await browser.proof(), **fields)
+
+
 @asynccontextmanager
 async def browsing(services: Services, base: str = BASE) -> AsyncIterator[Browser]:
     """A browser of its own, in front of Headgate's application; the rest of the web is real."""

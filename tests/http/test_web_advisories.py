@@ -10,7 +10,7 @@ import pytest
 
 from headgate.bootstrap import Services
 from tests.browser.watching import assert_valid
-from tests.http.browsing import BASE, SAME_ORIGIN, Browser, browsing, said
+from tests.http.browsing import BASE, SAME_ORIGIN, Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 from tests.unit.advisories.making import osv
@@ -43,10 +43,6 @@ async def ada(services: Services, callers: Callers) -> AsyncIterator[Browser]:
     async with browsing(services) as browser:
         await browser.sign_in("ada", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 async def send_file(browser: Browser, content: bytes, **fields: str) -> httpx.Response:

@@ -17,7 +17,7 @@ from headgate.bootstrap import Services
 from headgate.db import tables_bundles
 from headgate.kernel import clock
 from tests.browser.watching import assert_valid
-from tests.http.browsing import SAME_ORIGIN, Browser, browsing, said
+from tests.http.browsing import SAME_ORIGIN, Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
 from tests.http.test_api_bundles import work
 from tests.packages import package
@@ -35,10 +35,6 @@ async def ada(services: Services, callers: Callers, hosted: str) -> AsyncIterato
     async with browsing(services) as browser:
         await browser.sign_in("ada", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 async def post_files(browser: Browser, *files: tuple[str, bytes], **fields: str) -> httpx.Response:

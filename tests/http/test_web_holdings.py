@@ -11,7 +11,7 @@ from headgate.access.grants import PrincipalKind, Scope
 from headgate.bootstrap import Services
 from headgate.channels.artifacts import ArtifactFilter, list_artifacts
 from tests.browser.watching import assert_valid
-from tests.http.browsing import Browser, browsing, said
+from tests.http.browsing import Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -34,10 +34,6 @@ async def ada(filled: Services) -> AsyncIterator[Browser]:
     async with browsing(filled) as browser:
         await browser.sign_in("ada", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 async def states(services: Services, channel: str = "team") -> dict[str, str]:

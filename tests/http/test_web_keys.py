@@ -16,7 +16,7 @@ from headgate.conda.content_trust import public_of, sign
 from headgate.conda.names import ChannelName
 from tests.browser.watching import assert_valid
 from tests.certificates import Authority
-from tests.http.browsing import Browser, browsing, said
+from tests.http.browsing import Browser, browsing, said, send
 
 PASSWORD = "correct horse battery"
 
@@ -42,10 +42,6 @@ async def bob(people: Services) -> AsyncIterator[Browser]:
     async with browsing(people) as browser:
         await browser.sign_in("bob", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 def told(answer: httpx.Response) -> str:

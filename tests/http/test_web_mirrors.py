@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 
@@ -14,7 +13,7 @@ from headgate.doors.web import unsatisfiable
 from headgate.http.masking import HIDDEN
 from tests.browser.watching import assert_valid
 from tests.certificates import Authority
-from tests.http.browsing import Browser, browsing, said
+from tests.http.browsing import Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import package
 
@@ -27,10 +26,6 @@ async def ada(services: Services, callers: Callers, hosted: str, mirror: str) ->
     async with browsing(services) as browser:
         await browser.sign_in("ada", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 def source(services: Services) -> Source:

@@ -14,7 +14,7 @@ from headgate.channels.patching import PatchEdit
 from headgate.conda.names import Subdir
 from headgate.doors.web import patches
 from tests.browser.watching import assert_valid
-from tests.http.browsing import BASE, SAME_ORIGIN, Browser, browsing, said
+from tests.http.browsing import BASE, SAME_ORIGIN, Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
 from tests.packages import archive, package
 
@@ -40,10 +40,6 @@ async def ada(filled: Services) -> AsyncIterator[Browser]:
     async with browsing(filled) as browser:
         await browser.sign_in("ada", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 async def bring(browser: Browser, path: str, files: list[tuple[str, bytes]], **more: str) -> httpx.Response:

@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 
 from headgate.bootstrap import Services
 from headgate.channels.trusts import Check
 from tests.browser.watching import assert_valid
-from tests.http.browsing import Browser, browsing, said
+from tests.http.browsing import Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
 
 RULES = {"sources": "outer/world", "approvals": "2", "expires_days": "14"}
@@ -26,10 +25,6 @@ async def bob(services: Services, callers: Callers, hosted: str, mirror: str) ->
     async with browsing(services) as browser:
         await browser.sign_in("bob", PASSWORD)
         yield browser
-
-
-async def send(browser: Browser, path: str, **fields: str) -> httpx.Response:
-    return await browser.post(path, csrf_token=await browser.proof(), **fields)
 
 
 async def test_rules_of_requests_are_set_and_said(services: Services, ada: Browser) -> None:

@@ -1,17 +1,14 @@
 """What the gate says: of single files, and of drafts."""
 
-from dataclasses import asdict, replace
-from datetime import timedelta
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Query
 
 from headgate.access.permissions import Permission
-from headgate.approvals.environments import find_broken as find_broken_environments
-from headgate.channels.policing import Target, scope_of
 from headgate.channels.revisions import World, find_broken, read_world
-from headgate.channels.simulation import Draft, Simulation, simulate
+from headgate.channels.simulation import Draft, Simulation
 from headgate.channels.trying import try_specs
 from headgate.channels.why import explain_file, explain_spec
 from headgate.conda.names import Subdir
@@ -21,10 +18,9 @@ from headgate.doors.api.exemptions import wish_of
 from headgate.doors.api.models_policies import BrokenAnswer, ExplanationAnswer, SimulationAnswer, SimulationBody
 from headgate.doors.api.paging import Listing
 from headgate.doors.api.policies import document_of
-from headgate.kernel import clock
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.policy.exemptions import Exemption, check_target
-from headgate.policy.model import Mode, parse_policy
+from headgate.reports.effects import draft_policy, foresee
 
 router = APIRouter(tags=["policies"])
 
@@ -78,14 +74,11 @@ async def simulate_policy(body: SimulationBody, caller: SignedIn, services: Serv
         raise NotFound("channel-unknown", f"There is no channel {body.channel}.")
     world = await _world(services)
     draft = await _draft(body, caller.name, services)
-    result = await simulate(services.core.database, world, found, draft)
-    since = clock.now() - timedelta(days=body.days)
-    counts = await services.audit.downloads.by_file(body.channel, since)
-    result.weigh({(one.subdir, one.filename): one.downloads for one in counts})
-    broken = await find_broken_environments(services.core.database, body.channel, result.leaving)
-    answer = _shown(result) | {"environments": [asdict(one) for one in broken[:_MOST_SHOWN]]}
+    database = services.core.database
+    effect = await foresee(database, services.audit.downloads, world, found, draft, days=body.days)
+    answer = _shown(effect.result) | {"environments": [asdict(one) for one in effect.broken[:_MOST_SHOWN]]}
     if body.specs:
-        before, after = await try_specs(services.core.database, world, found, draft, body.specs, body.platform)
+        before, after = await try_specs(database, world, found, draft, body.specs, body.platform)
         answer |= {"solves_before": _solved(before), "solves_after": _solved(after)}
     return SimulationAnswer.model_validate(answer)
 
@@ -103,9 +96,7 @@ async def _draft(body: SimulationBody, caller: str, services: Services) -> Draft
             0, wish.kind, target, wish.owner, wish.reason, wish.channel, wish.spec, wish.expires_at
         )  # fmt: skip
         return Draft(exemption=exemption)
-    policy = replace(parse_policy(document_of(body.document, body.text)), mode=Mode.ENFORCE)
-    async with services.core.database.read() as connection:
-        return Draft(policy=policy, attachment=await scope_of(connection, Target(channel=body.channel)))
+    return await draft_policy(services.core.database, document_of(body.document, body.text), body.channel)
 
 
 def _solved(solved: Solved) -> dict[str, Any]:

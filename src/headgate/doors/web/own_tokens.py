@@ -31,18 +31,24 @@ _MOST_DAYS = 3650
 @change
 async def create_token(viewer: Viewer, form: Mapping[str, str]) -> Response:
     """Make one; what is wrong is said beside the form."""
-    tokens = viewer.services.core.access.tokens
     try:
-        wish = token_wish(form)
-        expires_at = tokens.expiry(wish.days)
-        decision = decide_token(viewer.principal, wish.permissions, wish.channels, expires_at, wish.addresses)
-        if not decision.is_allowed:
-            raise Refused("permission-denied", decision.reason)
-        made, text = await tokens.create(viewer.actor, viewer.principal.name, wish)
+        made = await create_for(viewer, viewer.principal.name, form)
     except HeadgateError as error:
         return await account_page(viewer, form=form, wrong=error.message)
+    return await account_page(viewer, made=made)
+
+
+async def create_for(viewer: Viewer, user: str, form: Mapping[str, str]) -> tuple[Token, str]:
+    """A token for somebody, with its text. Raises Refused unless the viewer may do all that it may, and Invalid."""
+    tokens = viewer.services.core.access.tokens
+    wish = token_wish(form)
+    expires_at = tokens.expiry(wish.days)
+    decision = decide_token(viewer.principal, wish.permissions, wish.channels, expires_at, wish.addresses)
+    if not decision.is_allowed:
+        raise Refused("permission-denied", decision.reason)
+    made = await tokens.create(viewer.actor, user, wish)
     await viewer.services.snapshots.reload()
-    return await account_page(viewer, made=(made, text))
+    return made
 
 
 @change

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -11,18 +10,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from headgate.access.permissions import Permission
-from headgate.approvals.environments import Environment, find_broken
-from headgate.channels.policing import Target, scope_of
+from headgate.approvals.environments import Environment
 from headgate.channels.revisions import read_world
-from headgate.channels.simulation import Draft as Trial
-from headgate.channels.simulation import Simulation, simulate
+from headgate.channels.simulation import Simulation
 from headgate.channels.trying import try_specs
 from headgate.conda.solving import Solved
 from headgate.doors.web.viewing import Viewer, change, signed_in
-from headgate.kernel import clock
 from headgate.kernel.errors import Invalid
 from headgate.policy.model import Mode, parse_policy, read_document
 from headgate.policy.wording import EXAMPLES, render_policy, sentence_of
+from headgate.reports.effects import draft_policy, foresee
 
 _NEW = {
     "name": "new-policy",
@@ -218,20 +215,15 @@ async def _tried(viewer: Viewer, draft: _Draft, form: Mapping[str, str]) -> _Eff
     database = viewer.services.core.database
     async with database.read() as connection:
         world = await read_world(connection)
-        attachment = await scope_of(connection, Target(channel=channel.name))
-    policy = replace(parse_policy(draft.document), mode=Mode.ENFORCE)
-    trial = Trial(policy=policy, attachment=attachment)
-    result = await simulate(database, world, world.channels.get(channel.id, channel), trial)
-    since = clock.now() - timedelta(days=_DAYS)
-    counts = await viewer.services.audit.downloads.by_file(name, since)
-    result.weigh({(one.subdir, one.filename): one.downloads for one in counts})
-    broken = await find_broken(database, name, result.leaving)
+    trial = await draft_policy(database, draft.document, channel.name)
+    target = world.channels.get(channel.id, channel)
+    effect = await foresee(database, viewer.services.audit.downloads, world, target, trial, days=_DAYS)
     specs = [one.strip() for one in form.get("specs", "").split(",") if one.strip()][:20]
     try:
         solved = await try_specs(database, world, channel, trial, specs, "linux-64") if specs else None
     except Invalid as error:
-        return _Effect(name, result, failure=error.message, broken=broken)
-    return _Effect(name, result, solved, broken=broken)
+        return _Effect(name, effect.result, failure=error.message, broken=effect.broken)
+    return _Effect(name, effect.result, solved, broken=effect.broken)
 
 
 ROUTES = [

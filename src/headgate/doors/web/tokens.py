@@ -11,7 +11,7 @@ from headgate.access.permissions import Permission, ScopeAction
 from headgate.access.tokens import Token
 from headgate.doors.web.admin import admin_page
 from headgate.doors.web.fields import id_of, number_in
-from headgate.doors.web.own_tokens import SAID, token_wish
+from headgate.doors.web.own_tokens import SAID, create_for
 from headgate.doors.web.viewing import Viewer, change, signed_in
 from headgate.kernel.errors import HeadgateError, NotFound, Refused
 
@@ -46,17 +46,10 @@ async def create_token(viewer: Viewer, form: Mapping[str, str]) -> Response:
     viewer.require(Permission.TOKEN_MANAGE)
     user = form.get("user", "").strip()
     _require_manager(viewer, user)
-    tokens = viewer.services.core.access.tokens
     try:
-        wish = token_wish(form)
-        expires_at = tokens.expiry(wish.days)
-        decision = decide_token(viewer.principal, wish.permissions, wish.channels, expires_at, wish.addresses)
-        if not decision.is_allowed:
-            raise Refused("permission-denied", decision.reason)
-        made, text = await tokens.create(viewer.actor, user, wish)
+        made, text = await create_for(viewer, user, form)
     except HeadgateError as error:
         return await _page(viewer, form, error.message)
-    await viewer.services.snapshots.reload()
     return _token_page(viewer, made, text)
 
 
