@@ -100,11 +100,11 @@ class _Section:
 
 
 class _Sections:
-    """The maps of a document by name, two of which every document has."""
+    """The maps of a document that wait for the first one to end, by name; `packages.conda` every document has."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self.by_name = {name: self._open() for name in (PACKAGES, CONDA)}
+        self.by_name = {CONDA: self._open()}
 
     def add(self, key: bytes, name: str, blocks: bytes) -> None:
         if not blocks:
@@ -139,9 +139,16 @@ class EagerDocument:
     def pieces(self, before: Before | None) -> Iterator[bytes]:
         """The compressed document."""
         with ExitStack() as stack:
-            sections = self._fill(stack, before)
+            others = _Sections(stack)
             yield self._put(self._blocks.header + raw_run(b'{"info":' + encode(dict(self._info)) + b',"packages":{'))
-            yield from self._section(PACKAGES, sections.pop(PACKAGES))
+            comma = b""
+            for key, parts in self._parts(before):
+                if first := parts.pop(PACKAGES, b""):
+                    yield self._place(key, PACKAGES, comma, first)
+                    comma = _COMMA
+                for name, blocks in parts.items():
+                    others.add(key, name, blocks)
+            sections = others.by_name
             yield self._put(raw_run(b'},"packages.conda":{'))
             yield from self._section(CONDA, sections.pop(CONDA))
             removed = sorted({filename for some in self._removed.values() for filename in some})
@@ -155,38 +162,23 @@ class EagerDocument:
                 opening = b","
             yield self._put(raw_run(b"}}" if opening == b"," else b"}") + END)
 
-    def _fill(self, stack: ExitStack, before: Before | None) -> dict[str, "_Section"]:
-        """Copy or compress every group into the sections."""
-        sections = _Sections(stack)
+    def _parts(self, before: Before | None) -> Iterator[tuple[bytes, dict[str, bytes]]]:
+        """The key of every group in their order, and its blocks by section: copied, or compressed now."""
         known = {} if before is None else before.layout.groups
-        waiting: list[_Group] = []
+        fresh = self._rendered([group for group in self._groups if group.key not in known])
         for group in self._groups:
-            placed = known.get(group.key)
-            if placed is None or before is None:
-                waiting.append(group)
-                if sum(len(one.digests) for one in waiting) < _BATCH_NAMES:
-                    continue
-            self._compress(waiting, sections)  # groups stay in their order
-            waiting.clear()
-            if placed is not None and before is not None:
+            if before is not None and (placed := known.get(group.key)) is not None:
                 self._removed[group.key] = placed.removed
-                for name, part in placed.parts.items():
-                    sections.add(group.key, name, before.read(part))
-        self._compress(waiting, sections)
-        return sections.by_name
+                yield group.key, {name: before.read(part) for name, part in placed.parts.items()}
+            else:
+                yield group.key, {name: self._blocks.run(plain) for name, plain in next(fresh).items()}
 
-    def _compress(self, groups: Sequence["_Group"], sections: "_Sections") -> None:
-        for group, members in self._rendered(groups):
-            for name, plain in members.items():
-                sections.add(group.key, name, self._blocks.run(plain))
-
-    def _rendered(self, groups: Sequence[_Group]) -> Iterator[tuple[_Group, dict[str, bytes]]]:
+    def _rendered(self, groups: Sequence[_Group]) -> Iterator[dict[str, bytes]]:
         """Plain members of each group, by section."""
-        if not groups:
-            return
-        bodies = self._read_bodies([digest for group in groups for digest in group.digests])
-        for group in groups:
-            yield group, self._joined(group, [render_members(bodies[digest]) for digest in group.digests])
+        for some in _batches(groups):
+            bodies = self._read_bodies([digest for group in some for digest in group.digests])
+            for group in some:
+                yield self._joined(group, [render_members(bodies[digest]) for digest in group.digests])
 
     def _joined(self, group: _Group, members: Sequence[Members]) -> dict[str, bytes]:
         self._removed[group.key] = [filename for one in members for filename in one.removed]
@@ -203,10 +195,12 @@ class EagerDocument:
         section.spool.seek(0)
         comma = b""
         for key, length in zip(section.keys, section.lengths, strict=True):
-            yield self._put(comma)
-            self._placed[key][name] = Part(self._offset, length)
-            yield self._put(section.spool.read(length))
+            yield self._place(key, name, comma, section.spool.read(length))
             comma = _COMMA
+
+    def _place(self, key: bytes, name: str, comma: bytes, blocks: bytes) -> bytes:
+        self._placed[key][name] = Part(self._offset + len(comma), len(blocks))
+        return self._put(comma + blocks)
 
     def _put(self, blocks: bytes) -> bytes:
         self._offset += len(blocks)
@@ -214,6 +208,19 @@ class EagerDocument:
 
 
 _COMMA: Final = raw_run(b",")
+
+
+def _batches(groups: Sequence[_Group]) -> Iterator[list[_Group]]:
+    """Runs of groups with a thousand names or a few more."""
+    batch, names = list[_Group](), 0
+    for group in groups:
+        batch.append(group)
+        names += len(group.digests)
+        if names >= _BATCH_NAMES:
+            yield batch
+            batch, names = [], 0
+    if batch:
+        yield batch
 
 
 def _groups(names: Mapping[str, bytes]) -> Iterator[_Group]:

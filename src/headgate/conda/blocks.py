@@ -14,6 +14,8 @@ from typing import Final
 from zstandard import COMPRESSOBJ_FLUSH_BLOCK, ZstdCompressionParameters, ZstdCompressor, frame_header_size
 
 _LEVEL: Final = 3
+# A single one is not free yet when the next run comes, and is waited for with a spinning core.
+_THREADS: Final = 2
 _NO_OVERLAP: Final = 1
 _MOST_RAW: Final = 128 << 10
 _LAST_RAW: Final = 1
@@ -23,7 +25,7 @@ class BlockCompressor:
     """Compresses runs of blocks, all for frames with the same header."""
 
     def __init__(self) -> None:
-        parameters = ZstdCompressionParameters.from_level(_LEVEL, threads=1, overlap_log=_NO_OVERLAP)
+        parameters = ZstdCompressionParameters.from_level(_LEVEL, threads=_THREADS, overlap_log=_NO_OVERLAP)
         self._stream = ZstdCompressor(compression_params=parameters).compressobj()
         opening = self.run(b"headgate")
         self.header: Final = opening[: frame_header_size(opening)]

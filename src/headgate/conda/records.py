@@ -5,6 +5,7 @@ as they came.
 """
 
 import math
+from binascii import unhexlify
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,19 +32,14 @@ def become_wire(record: Record) -> Record:
     for key, size in _WIRE_DIGESTS:
         value = record.get(key)
         if value is not None:
-            record[key] = _unhex(key, value, size)
+            try:
+                record[key] = raw = unhexlify(value)
+            except (TypeError, ValueError):
+                raw = b""
+            if len(raw) != size:
+                what = f"The {key} of a record is {value!r:.100}, not {2 * size} hexadecimal digits."
+                raise Invalid("record-digest-invalid", what)
     return record
-
-
-def _unhex(key: str, value: object, size: int) -> bytes:
-    try:
-        if isinstance(value, str) and len(raw := bytes.fromhex(value)) == size and len(value) == 2 * size:
-            return raw
-    except ValueError:
-        pass
-    raise Invalid(
-        "record-digest-invalid", f"The {key} of a record is {value!r:.100}, not {2 * size} hexadecimal digits."
-    )
 
 
 def from_wire(record: Record) -> Record:
@@ -66,6 +62,8 @@ def build_time_ms(record: RecordView) -> int | None:
     Old builds wrote seconds. They are told apart as conda does: a number past the year 9999 is milliseconds.
     """
     value = record.get("timestamp")
+    if value.__class__ is int and value > _LAST_SECOND:  # as nearly all are
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
         return None
     return int(value if value > _LAST_SECOND else value * 1000) or None
@@ -78,7 +76,7 @@ def stamp(record: Record, *, known_ms: int | None, first_sync: bool, now_ms: int
     but never the future, and else now.
     """
     own = record.get("indexed_timestamp")
-    if isinstance(own, int) and not isinstance(own, bool) and own > 0:
+    if own.__class__ is int and own > 0:
         return record
     built_ms = build_time_ms(record) if first_sync else None
     if known_ms is not None:

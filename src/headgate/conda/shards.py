@@ -38,8 +38,10 @@ class Shard(msgspec.Struct, rename={"conda": "packages.conda"}):
 
     def records(self) -> Iterator[tuple[str, Record]]:
         """Every (file name, record); those of v3 get the extension of their group."""
-        yield from self.packages.items()
-        yield from self.conda.items()
+        usual = chain(self.packages.items(), self.conda.items())
+        return chain(usual, self._v3_records()) if self.v3 else usual
+
+    def _v3_records(self) -> Iterator[tuple[str, Record]]:
         for group, records in self.v3.items():
             for stem, record in records.items():
                 yield f"{stem}.{group}", record

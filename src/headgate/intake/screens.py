@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headgate.channels.mirrors import MirrorSettings
 from headgate.channels.shards import read_shards, save_shards
+from headgate.conda.names import package_of
 from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
@@ -94,6 +95,15 @@ class Vouched(msgspec.Struct, frozen=True):
 
     signed: frozenset[str] = frozenset()
     attested: frozenset[str] = frozenset()
+
+    def without(self, names: Collection[str]) -> "Vouched":
+        """All but the files of these packages."""
+        return Vouched(
+            *(
+                frozenset(file for file in files if package_of(file) not in names)
+                for files in (self.signed, self.attested)
+            )
+        )
 
 
 def pack_vouched(vouched: Vouched) -> bytes:

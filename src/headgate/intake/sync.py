@@ -44,7 +44,7 @@ from headgate.intake.vouching import Found, Voucher
 from headgate.kernel import clock
 from headgate.kernel.errors import HeadgateError, Invalid
 
-_BATCH = 1_000
+_BATCH = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +171,7 @@ def _doubting(place: _Place, names: Collection[str]) -> _Place:
     """Until somebody has looked, nobody vouches for the files of these names."""
     if not place.screen.needs_vouched:
         return place
-    vouched = _without(unpack_vouched(place.signed), set(names))
+    vouched = unpack_vouched(place.signed).without(set(names))
     screen = open_screen(place.source.settings, None, pack_vouched(vouched))
     known = replace(screen.known, dependencies=place.screen.known.dependencies)
     return replace(place, screen=Screen(place.source.settings, known))
@@ -198,7 +198,7 @@ async def _vouch(
     found = await place.voucher.look(names if is_signed else names - silent, signatures, listing.base_url, reader)
     if not place.screen.needs_vouched:
         return found
-    before = _without(unpack_vouched(place.signed), names)
+    before = unpack_vouched(place.signed).without(names)
     vouched = Vouched(before.signed | found.signed, before.attested | found.attested)
     async with database.write() as connection:
         number = tables.source_subdir.c.id == place.source_subdir
@@ -207,14 +207,6 @@ async def _vouch(
     screen = open_screen(place.source.settings, closure, pack_vouched(vouched))
     await refilter(database, place.source_subdir, screen, names)
     return found
-
-
-def _without(vouched: Vouched, names: Collection[str]) -> Vouched:
-    signed, attested = (
-        frozenset(file for file in files if package_of(file) not in names)
-        for files in (vouched.signed, vouched.attested)
-    )
-    return Vouched(signed, attested)
 
 
 async def _note_nothing(database: Database, place: _Place, found: Unchanged | Missing) -> Outcome:
@@ -254,8 +246,7 @@ async def _take(
         await _update_place(connection, place, base_url=reader.keep_base(listing.base_url), state=None)
     done, silent = 0, set[str]()
     async for batch in _batches(listing, changed):
-        await _store(database, place, listing.fingerprints, batch)
-        silent |= _silent(batch)
+        silent |= await _store(database, place, listing.fingerprints, batch)
         done += len(batch)
         await progress(f"{place.subdir}: names", done, len(changed))
     found = await _vouch(database, place, reader, listing, (changed, silent))
@@ -278,11 +269,13 @@ async def _batches(listing: UpstreamListing, names: Collection[str]) -> AsyncIte
 
 async def _store(
     database: Database, place: _Place, fingerprints: Mapping[str, bytes], batch: Mapping[str, Shard]
-) -> None:
+) -> set[str]:
+    """Keep the shards of a batch; the names none of whose records names attestations, which is most."""
     old, cached = await _remembered(database, place, batch.keys())
 
-    def encode() -> tuple[dict[str, tuple[bytes, bytes]], Left]:
+    def encode() -> tuple[dict[str, tuple[bytes, bytes]], Left, _Marks]:
         now_ms = clock.now_ms()
+        marks = _marks(batch)
         encoded = {}
         for name, shard in batch.items():
             merged = carry_over(shard, old.get(name), cached.get(name, ()), is_first=place.is_first, now_ms=now_ms)
@@ -290,31 +283,34 @@ async def _store(
                 encoded[name] = encode_shard(merged)
             except Invalid as error:
                 log.warning("package-unreadable", package=name, code=error.code, reason=error.message)
-        return encoded, place.screen.leave({name: batch[name] for name in encoded})
+        return encoded, place.screen.leave({name: batch[name] for name in encoded}), marks
 
-    encoded, left = await asyncio.to_thread(encode)
+    encoded, left, marks = await asyncio.to_thread(encode)
     async with database.write() as connection:
         await save_shards(connection, {**dict(encoded.values()), **left.bodies})
         rows = {name: (fingerprints[name], digest) for name, (digest, _) in encoded.items()}
         await save_source_shards(connection, place.source_subdir, rows, left.digests)
-        await learn(connection, _purls(batch), {})
+        await learn(connection, marks.purls, {})
+    return batch.keys() - marks.attested
 
 
-def _silent(batch: Mapping[str, Shard]) -> set[str]:
-    """The names none of whose records names attestations: most, and nobody has to look at them again."""
-    return {
-        name for name, shard in batch.items() if not any("attestations_sha256" in rec for _, rec in shard.records())
-    }
+@dataclass(frozen=True, slots=True)
+class _Marks:
+    """What few records bear: attestations, without which nobody looks at a name again; and purls, by name."""
+
+    attested: set[str]
+    purls: dict[str, set[str]]
 
 
-def _purls(batch: Mapping[str, Shard]) -> dict[str, set[str]]:
-    """Name -> the purls that its records bear; most bear none."""
-    found: dict[str, set[str]] = {}
+def _marks(batch: Mapping[str, Shard]) -> _Marks:
+    marks = _Marks(set(), {})
     for name, shard in batch.items():
         for _, rec in shard.records():
+            if "attestations_sha256" in rec:
+                marks.attested.add(name)
             if "purls" in rec:
-                found.setdefault(name, set()).update(purls_of(rec))
-    return found
+                marks.purls.setdefault(name, set()).update(purls_of(rec))
+    return marks
 
 
 async def _remembered(
