@@ -45,6 +45,7 @@ def run(bench: Bench) -> list[Figure]:
     costs = run_child("bench.page_work", data, _CHANNEL, SUBDIR, PASSWORD, core=bench.server_core)["pages"]
     with server:
         cookies = _signed_in(server)
+        _let_rest(server, cookies)
         some = random.Random(7).sample(names, min(200, len(names)))
         figures = []
         for label, paths, most in (
@@ -103,6 +104,20 @@ def _learn(server: LiveServer) -> None:
     for command in words:
         done = server.run(*command)
         assert done.returncode == 0, done.stderr
+
+
+def _let_rest(server: LiveServer, cookies: httpx.Cookies) -> None:
+    """Let the server finish what a start and the first look at a page begin: it then does nothing for three seconds."""
+    with httpx.Client(base_url=server.url, cookies=cookies, timeout=300) as client:
+        for path in _LOADED:
+            client.get(path).raise_for_status()
+
+    def rests() -> bool:
+        before = sum(map(cpu_seconds, server.children()))
+        time.sleep(3)
+        return sum(map(cpu_seconds, server.children())) - before < 0.3
+
+    assert eventually(rests, timeout_s=300), "the server does not come to rest"
 
 
 def _p95(server: LiveServer, cookies: httpx.Cookies, paths: Sequence[str], seconds: float) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from headgate.kernel.errors import HeadgateError, Invalid, NotFound
 from headgate.policy.verdicts import Outcome
 from headgate.reports.waiting import WaitingKind, Waits
 
-_MOST_LISTED = 100
+_MOST_LISTED = 60
 _MOST_SCANNED = 1_000
 _MOST_ROWS = 200
 _OPEN = (RequestState.REQUESTED, RequestState.CHANGES_WANTED)
