@@ -81,14 +81,21 @@ class Application:
         elif path.startswith(_SMALL):
             await self._guarded(scope, send, "web")
         else:
-            doors = await self._open()
+            try:
+                doors = await self._open()
+            except Exception:
+                log.exception("doors_unopened", path=mask_url(scope["path"]))
+                what = "The API and the pages could not be read in; the log says why. Packages are delivered."
+                await _answer_error(scope, Counted(send, "web"), Unavailable("internal-error", what))
+                return
             if path.startswith(b"/api/"):
                 await doors.api(dict(scope), receive, cast(Any, Counted(send, "api")))
             else:
                 await doors.web(dict(scope), receive, cast(Any, Counted(send, "web")))
 
     async def _open(self) -> "_PeopleDoors":
-        if self._people is None:
+        failed = self._people is not None and self._people.done() and self._people.exception() is not None
+        if self._people is None or failed:
             self._people = asyncio.create_task(asyncio.to_thread(_open_people_doors, self._services))
         return await asyncio.shield(self._people)  # whoever leaves does not take them from the others
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, update
 
+from headgate import asgi
 from headgate.bootstrap import Services
 from headgate.channels.search_cards import CardWriter
 from headgate.channels.sources import source_subdir_id
@@ -191,3 +192,20 @@ async def test_policies_take_as_many_queries_as_one_policy(ada: Browser, service
     with counted(services.core.database) as statements:
         assert "/policies/care1?version=2#changed" in (await ada.get("/policies/care1")).text
     assert len(statements) <= counts[0] + 6
+
+
+async def test_pages_that_could_not_be_read_in_are_tried_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = asgi._open_people_doors
+
+    def fail(_services: Services) -> None:
+        raise OSError(24, "Too many open files")
+
+    async with browsing(services) as browser:
+        monkeypatch.setattr(asgi, "_open_people_doors", fail)
+        refused = await browser.get("/sign-in")
+        assert refused.status_code == 500
+        assert "could not be read in" in refused.text
+        monkeypatch.setattr(asgi, "_open_people_doors", opening)
+        assert (await browser.get("/sign-in")).status_code == 200
