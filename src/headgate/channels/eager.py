@@ -8,11 +8,10 @@ for every key where its parts are in the document; it is kept beside the documen
 """
 
 import hashlib
-import tempfile
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO, Any, Final, Self
 
 import msgspec
@@ -30,7 +29,6 @@ _ENDS_OF_NAMES: Final = 8
 # Another number, and every group is rendered anew: to be raised when a record is rendered in another way.
 _RENDERING: Final = 1
 _BATCH_NAMES: Final = 1_000
-_SPOOL_BYTES: Final = 8 << 20
 
 ReadBodies = Callable[[Sequence[bytes]], Mapping[bytes, bytes]]
 
@@ -90,33 +88,8 @@ class _Group:
     digests: list[bytes]
 
 
-@dataclass(slots=True)
-class _Section:
-    """One map of the document: blocks of each group that has members in it, waiting in a spool."""
-
-    spool: IO[bytes]
-    keys: list[bytes] = field(default_factory=list)
-    lengths: list[int] = field(default_factory=list)
-
-
-class _Sections:
-    """The maps of a document that wait for the first one to end, by name; `packages.conda` every document has."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self.by_name = {CONDA: self._open()}
-
-    def add(self, key: bytes, name: str, blocks: bytes) -> None:
-        if not blocks:
-            return
-        if name not in self.by_name:
-            self.by_name[name] = self._open()
-        section = self.by_name[name]
-        section.keys.append(key)
-        section.lengths.append(section.spool.write(blocks))
-
-    def _open(self) -> _Section:
-        return _Section(self._stack.enter_context(tempfile.SpooledTemporaryFile(_SPOOL_BYTES)))
+_Section = dict[bytes, bytes]
+"""One map of the document that waits for the maps before it: compressed blocks by the key of their group, in order."""
 
 
 class EagerDocument:
@@ -138,29 +111,28 @@ class EagerDocument:
 
     def pieces(self, before: Before | None) -> Iterator[bytes]:
         """The compressed document."""
-        with ExitStack() as stack:
-            others = _Sections(stack)
-            yield self._put(self._blocks.header + raw_run(b'{"info":' + encode(dict(self._info)) + b',"packages":{'))
-            comma = b""
-            for key, parts in self._parts(before):
-                if first := parts.pop(PACKAGES, b""):
-                    yield self._place(key, PACKAGES, comma, first)
-                    comma = _COMMA
-                for name, blocks in parts.items():
-                    others.add(key, name, blocks)
-            sections = others.by_name
-            yield self._put(raw_run(b'},"packages.conda":{'))
-            yield from self._section(CONDA, sections.pop(CONDA))
-            removed = sorted({filename for some in self._removed.values() for filename in some})
+        yield self._put(self._blocks.header + raw_run(b'{"info":' + encode(dict(self._info)) + b',"packages":{'))
+        sections: defaultdict[str, _Section] = defaultdict(dict)
+        comma = b""
+        for key, parts in self._parts(before):
+            if first := parts.pop(PACKAGES, b""):
+                yield self._place(key, PACKAGES, comma, first)
+                comma = _COMMA
+            for name, blocks in parts.items():
+                if blocks:
+                    sections[name][key] = blocks
+        yield self._put(raw_run(b'},"packages.conda":{'))
+        yield from self._section(CONDA, sections.pop(CONDA, {}))
+        removed = sorted({filename for some in self._removed.values() for filename in some})
+        yield self._put(raw_run(b"}"))
+        yield self._put(self._blocks.run(b',"removed":' + encode(removed) + b',"repodata_version":1'))
+        opening = b',"v3":{'
+        for group in sorted(sections):
+            yield self._put(raw_run(opening + encode(group.removeprefix(_V3)) + b":{"))
+            yield from self._section(group, sections[group])
             yield self._put(raw_run(b"}"))
-            yield self._put(self._blocks.run(b',"removed":' + encode(removed) + b',"repodata_version":1'))
-            opening = b',"v3":{'
-            for group in sorted(sections):
-                yield self._put(raw_run(opening + encode(group.removeprefix(_V3)) + b":{"))
-                yield from self._section(group, sections[group])
-                yield self._put(raw_run(b"}"))
-                opening = b","
-            yield self._put(raw_run(b"}}" if opening == b"," else b"}") + END)
+            opening = b","
+        yield self._put(raw_run(b"}}" if opening == b"," else b"}") + END)
 
     def _parts(self, before: Before | None) -> Iterator[tuple[bytes, dict[str, bytes]]]:
         """The key of every group in their order, and its blocks by section: copied, or compressed now."""
@@ -192,10 +164,9 @@ class EagerDocument:
 
     def _section(self, name: str, section: _Section) -> Iterator[bytes]:
         """The blocks of one map, with commas between groups."""
-        section.spool.seek(0)
         comma = b""
-        for key, length in zip(section.keys, section.lengths, strict=True):
-            yield self._place(key, name, comma, section.spool.read(length))
+        for key, blocks in section.items():
+            yield self._place(key, name, comma, blocks)
             comma = _COMMA
 
     def _place(self, key: bytes, name: str, comma: bytes, blocks: bytes) -> bytes:

@@ -63,12 +63,13 @@ class Fragments(msgspec.Struct):
 
     def fingerprint(self) -> bytes:
         """32 bytes that change when any record does, and not with the order of file names."""
-        parts: list[bytes | msgspec.Raw] = []
+        digest = hashlib.sha256()
         for label, records in (("tar", self.packages), ("zip", self.conda), *sorted(self.v3.items())):
-            for filename in sorted(records):
-                parts += (f"\n{label} {filename}\n".encode(), records[filename])
-        parts.append("\n\n".join(["", *sorted(self.removed)]).encode())
-        return hashlib.sha256(b"".join(parts)).digest()
+            filenames = sorted(records)
+            digest.update("\n".join(["", label, *filenames, ""]).encode())
+            digest.update(b"\n".join([records[filename] for filename in filenames]))
+        digest.update("\n".join(["", *sorted(self.removed)]).encode())
+        return digest.digest()
 
     def decode(self) -> Shard:
         """The same as a shard in wire form. Raises Invalid `repodata-invalid` or `record-digest-invalid`."""

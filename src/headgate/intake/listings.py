@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 import structlog
 
+from headgate.conda.packing import Packer
 from headgate.conda.repodata import Fragments, Repodata
 from headgate.conda.shards import MAX_SHARD_BYTES, Shard, decode_shard
 from headgate.http.client import Outgoing, mask_url
@@ -19,8 +20,9 @@ from headgate.kernel.errors import HeadgateError, Invalid, Unavailable
 
 Form = Literal["shards", "zst", "json", "bz2"]
 
-# One batch is decoded in one thread call; its records are what lives at once.
+# One batch is decoded in one thread call; its records are what lives at once. What is packed lives by the name alone.
 BATCH_RECORDS: Final = 5000
+PACKED_RECORDS: Final = 20_000
 BATCH_SHARDS: Final = 64
 BATCH_BYTES: Final = 4 << 20
 
@@ -57,6 +59,13 @@ class UpstreamListing(Protocol):
         A name whose records cannot be read is left out, and logged.
 
         Raises Unavailable or Invalid naming the upstream, KeyError for a name that is not (or no longer) there.
+        """
+        ...
+
+    def iter_packed(self, names: Sequence[str], packer: Packer) -> AsyncIterator[dict[str, tuple[bytes, bytes]]]:
+        """Batches of (digest, body) by name, packed as they are to be stored: of some of the names, perhaps of none.
+
+        The others are still to be had from `iter_shards`.
         """
         ...
 
@@ -98,6 +107,14 @@ class ShardedListing:
             async for batch in batches:
                 for item in await asyncio.to_thread(self._decode, batch):
                     yield item
+
+    async def iter_packed(
+        self, _names: Sequence[str], _packer: Packer
+    ) -> AsyncIterator[dict[str, tuple[bytes, bytes]]]:
+        """As `UpstreamListing.iter_packed`: none, for a shard is decoded as a whole."""
+        nothing: tuple[dict[str, tuple[bytes, bytes]], ...] = ()
+        for batch in nothing:
+            yield batch
 
     async def close(self) -> None:
         """As `UpstreamListing.close`."""
@@ -181,22 +198,27 @@ class DocumentListing:
 
     async def iter_shards(self, names: Sequence[str]) -> AsyncIterator[tuple[str, Shard]]:
         """As `UpstreamListing.iter_shards`; the fragments of a name are let go once decoded."""
-        for batch in self._batches(names):
+        for batch in self._batches(names, BATCH_RECORDS):
             for item in await asyncio.to_thread(self._decode, batch):
                 yield item
+
+    async def iter_packed(self, names: Sequence[str], packer: Packer) -> AsyncIterator[dict[str, tuple[bytes, bytes]]]:
+        """As `UpstreamListing.iter_packed`; the fragments of a name are let go once packed."""
+        for batch in self._batches(names, PACKED_RECORDS):
+            yield await asyncio.to_thread(self._pack, batch, packer)
 
     async def close(self) -> None:
         """As `UpstreamListing.close`."""
         self.fingerprints, self.extras, self._names, self._run_exports = {}, {}, {}, {}
         await self._on_close()
 
-    def _batches(self, names: Iterable[str]) -> Iterator[list[str]]:
+    def _batches(self, names: Iterable[str], most: int) -> Iterator[list[str]]:
         batch: list[str] = []
         records = 0
         for name in names:
             batch.append(name)
             records += _count(self._names[name])
-            if records >= BATCH_RECORDS:
+            if records >= most:
                 yield batch
                 batch, records = [], 0
         if batch:
@@ -208,6 +230,15 @@ class DocumentListing:
             for name in batch
             if (shard := _sound(name, partial(self._decode_one, name), self._url)) is not None
         ]
+
+    def _pack(self, batch: Iterable[str], packer: Packer) -> dict[str, tuple[bytes, bytes]]:
+        packed = {}
+        for name in batch:
+            found = None if name in self._run_exports else packer.pack(name, self._names[name])
+            if found is not None:
+                packed[name] = found
+                del self._names[name]
+        return packed
 
     def _decode_one(self, name: str) -> Shard:
         return add_run_exports(self._names.pop(name).decode(), self._run_exports.get(name, {}))

@@ -18,7 +18,6 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.advisories.identities import purls_of
 from headgate.advisories.names import learn
 from headgate.audit.events import Action, record
 from headgate.channels.model import Channel, Source
@@ -33,10 +32,13 @@ from headgate.channels.sources import (
 )
 from headgate.conda.attestations import TrustRoot
 from headgate.conda.names import Subdir, package_of
+from headgate.conda.packing import Packer
 from headgate.conda.shards import Shard, decode_stored, encode_shard
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.intake.carrying import carry_over, empty_shard
+from headgate.intake.fresh import take_fresh
+from headgate.intake.marks import Marks, marks_of
 from headgate.intake.screens import Left, Screen, Vouched, open_screen, pack_vouched, refilter, unpack_vouched
 from headgate.intake.trusting import Belief, learn_trust
 from headgate.intake.upstream import Missing, Unchanged, UpstreamListing, UpstreamState
@@ -244,11 +246,20 @@ async def _take(
     # upstream's state no longer describes what we hold, until `_finish` says what does.
     async with database.write() as connection:
         await _update_place(connection, place, base_url=reader.keep_base(listing.base_url), state=None)
-    done, silent = 0, set[str]()
-    async for batch in _batches(listing, changed):
+
+    async def tell(done: int) -> None:
+        await progress(f"{place.subdir}: names", done, len(changed))
+
+    silent = set[str]()
+    if place.screen.is_open:
+        packer = Packer(place.is_first, clock.now_ms())
+        fresh = sorted(name for name in changed if name not in known)
+        silent = await take_fresh(database, place.source_subdir, listing, packer, fresh, tell)
+    done = len(silent)
+    async for batch in _batches(listing, [name for name in changed if name not in silent]):
         silent |= await _store(database, place, listing.fingerprints, batch)
         done += len(batch)
-        await progress(f"{place.subdir}: names", done, len(changed))
+        await tell(done)
     found = await _vouch(database, place, reader, listing, (changed, silent))
     await _keep_cached(database, place, gone)
     await progress(f"{place.subdir}: publishing", done, len(changed))
@@ -273,9 +284,9 @@ async def _store(
     """Keep the shards of a batch; the names none of whose records names attestations, which is most."""
     old, cached = await _remembered(database, place, batch.keys())
 
-    def encode() -> tuple[dict[str, tuple[bytes, bytes]], Left, _Marks]:
+    def encode() -> tuple[dict[str, tuple[bytes, bytes]], Left, Marks]:
         now_ms = clock.now_ms()
-        marks = _marks(batch)
+        marks = marks_of(batch)
         encoded = {}
         for name, shard in batch.items():
             merged = carry_over(shard, old.get(name), cached.get(name, ()), is_first=place.is_first, now_ms=now_ms)
@@ -292,25 +303,6 @@ async def _store(
         await save_source_shards(connection, place.source_subdir, rows, left.digests)
         await learn(connection, marks.purls, {})
     return batch.keys() - marks.attested
-
-
-@dataclass(frozen=True, slots=True)
-class _Marks:
-    """What few records bear: attestations, without which nobody looks at a name again; and purls, by name."""
-
-    attested: set[str]
-    purls: dict[str, set[str]]
-
-
-def _marks(batch: Mapping[str, Shard]) -> _Marks:
-    marks = _Marks(set(), {})
-    for name, shard in batch.items():
-        for _, rec in shard.records():
-            if "attestations_sha256" in rec:
-                marks.attested.add(name)
-            if "purls" in rec:
-                marks.purls.setdefault(name, set()).update(purls_of(rec))
-    return marks
 
 
 async def _remembered(
