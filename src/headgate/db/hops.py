@@ -6,6 +6,7 @@ The hops, not the statements, were most of what a page cost. What has more than 
 for each batch where it is streamed.
 """
 
+import asyncio
 import functools
 import sqlite3
 from collections import deque
@@ -96,9 +97,13 @@ class OneHopConnection(aiosqlite.Connection):
         return self._conn
 
     async def hop(self, work: Any, *given: Any) -> Any:
-        """Do something in the connection's thread."""
+        """Do something in the connection's thread; cancelled, once the thread has come to the end of it."""
         run: Any = self._execute  # which has no types
-        return await run(work, *given)
+        try:
+            return await run(work, *given)
+        except asyncio.CancelledError:
+            await asyncio.shield(run(int))  # one thing after the other: this does nothing, after that
+            raise
 
     def cursor(self) -> OneHopCursor:  # type: ignore[override]  # which is its own context
         """A cursor; making one needs no hop."""

@@ -1,5 +1,7 @@
 """Statements on SQLite: one hop each, with the rows that the driver would have given."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -68,3 +70,23 @@ async def test_a_statement_that_fails_says_why_and_the_connection_goes_on(connec
     with pytest.raises(OperationalError, match="no such table"):
         await connection.execute(text("SELECT * FROM none"))
     assert (await connection.execute(text("SELECT 1"))).scalar_one() == 1
+
+
+async def test_what_is_cancelled_comes_to_its_end_in_the_thread_first(connection: AsyncConnection) -> None:
+    raw: Any = (await connection.get_raw_connection()).driver_connection
+    has_begun, may_end, has_ended = (threading.Event() for _ in range(3))
+
+    def work() -> None:
+        has_begun.set()
+        may_end.wait(10)
+        has_ended.set()
+
+    task = asyncio.create_task(raw.hop(work))
+    assert await asyncio.to_thread(has_begun.wait, 10)
+    task.cancel()
+    await asyncio.wait([task], timeout=0.05)
+    assert not task.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert has_ended.is_set()
