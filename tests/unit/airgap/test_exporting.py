@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from headgate.airgap.manifest import Manifest, Selection, decode_manifest, encode_manifest
 from headgate.channels.exempting import Wish
-from headgate.db import tables, tables_audit
+from headgate.db import tables
 from headgate.kernel.errors import HeadgateError
 from headgate.policy.exemptions import ExemptionKind
 from tests.bundles import Packages, Side
@@ -143,7 +143,7 @@ async def test_an_increment_says_that_another_policy_or_none_judged_it(team: Sid
 
 async def test_the_event_names_the_policy(team: Side) -> None:
     await team.prepare("team", STRICT)
-    columns = tables_audit.audit_event.c
+    columns = tables.audit_event.c
     async with team.services.core.database.read() as connection:
         statement = select(columns.detail).where(columns.action == "bundle:export")
         (detail,) = (await connection.execute(statement)).scalars()
