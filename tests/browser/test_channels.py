@@ -1,5 +1,6 @@
 """Channels in the browser: made, looked at, frozen, taken back; mirrors followed as they sync."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -376,11 +377,15 @@ def test_who_may_not_manage_sees_no_way_to(visit: Opens, live: LiveServer, team:
 def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer, team: str, tmp_path: Path) -> None:
     key = tmp_path / "K"
     headgate("bundle", "keygen", "--out", key)
+    rule = {"kind": "match-spec", "exclude": ["nothing-here"], "action": "block"}
+    (tmp_path / "mild.json").write_text(json.dumps({"name": "mild", "mode": "off", "rule": [rule]}))
+    live.json("policy", "apply", tmp_path / "mild.json")
     window = visit()
     page = window.go(f"/channels/{team}/bundles")
     window.assert_good()
     page.get_by_label("What match specs name").check()
     page.get_by_label("Match specs", exact=True).fill("demo")
+    page.get_by_label("Policy").select_option("mild")
     page.get_by_role("button", name="Prepare it").click()
     with page.expect_download() as manifest:
         page.get_by_role("link", name="Manifest").click(timeout=30_000)
@@ -399,6 +404,7 @@ def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer
     page.get_by_label("Bundle", exact=True).set_input_files(tmp_path / "bundle")
     page.get_by_role("button", name="Send and take in").click()
     page.get_by_text("Channel carried stands at bundle 0").wait_for(timeout=30_000)
+    page.get_by_text("It holds what policy mild (version 1)").wait_for()
     window.assert_good()
     window.picture("bundle-import")
     assert live.json("channel", "show", "carried")["kind"] == "bundle"
