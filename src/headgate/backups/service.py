@@ -19,13 +19,14 @@ from headgate.db.engine import Database
 from headgate.db.migrate import read_revision
 from headgate.db.turns import Turns
 from headgate.kernel import clock
-from headgate.kernel.errors import Conflict, HeadgateError
+from headgate.kernel.errors import Conflict, HeadgateError, Unavailable
 from headgate.storage.paths import DataFolder
 
 COLLECTING = "blobs"
 """The turn in which bytes that nobody names are removed: not while a copied database still names them."""
 _KEY = "backup"
 _WATCH_S = 0.5
+_ANSWER_S = 5.0
 _PATIENCE = timedelta(days=1)
 
 Report = Callable[[Tally], Awaitable[None]]
@@ -71,6 +72,7 @@ class BackupService:
         self._database = database
         self._turns = Turns(database, data.workers)
         self.plan = plan
+        self._looking: asyncio.Task[list[Backup]] | None = None
 
     def check_on(self) -> BackupShelf:
         """Where they are. Raises Conflict `backup-off` where no folder is set."""
@@ -88,11 +90,24 @@ class BackupService:
         now = clock.now()
         backups: tuple[Backup, ...] = ()
         try:
-            backups = tuple(await asyncio.to_thread(self.check_on().list_backups))
+            backups = tuple(await self._look(self.check_on()))
             concern = await self._concern(backups, now)
         except HeadgateError as error:
             concern = error.message
         return Standing(True, backups, self.plan.next_after(now), concern, elsewhere)
+
+    async def _look(self, shelf: BackupShelf) -> list[Backup]:
+        """One look at a time: a network disk that hangs takes one thread, and not those that everybody needs.
+
+        Raises Unavailable `backup-folder-silent` and what `list_backups` raises.
+        """
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(shelf.list_backups))
+        looking = self._looking
+        if not (await asyncio.wait({looking}, timeout=_ANSWER_S))[0]:
+            what = f"The backup folder {shelf.folder} does not answer: look at the disk or the mount behind it."
+            raise Unavailable("backup-folder-silent", what)
+        return looking.result()
 
     async def make(
         self, actor: str, job: str, report: Report, settle: Callable[[Path, str], None]
