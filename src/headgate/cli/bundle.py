@@ -231,7 +231,7 @@ def _judged(done: Mapping[str, Any]) -> list[str]:
     """What a policy had to do with an export."""
     if not done["policy"]:
         return []
-    return [f"It holds what policy {done['policy']} lets pass; {done['held_back']} records are held back."]
+    return [f"It holds what policy {done['policy']} lets pass; records held back: {done['held_back']}."]
 
 
 def _import(server: Server, parts: list[Path], key: str | None, name: str, out: Output) -> Any:
