@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from headgate.kernel import clock
 from tests.live import LiveServer, environment, headgate
 from tests.packages import package
+from tests.unit.backups.making import put
 
 
 def make_upstream(folder: Path) -> Path:
@@ -51,6 +53,20 @@ def test_a_second_server_on_a_copy_of_a_backup_serves_the_same_to_the_same_token
         assert me["is_administrator"] is True
         jobs = json.loads(fetch(restored, "/api/v1/jobs?kind=backup", token))
         assert jobs["items"] == [], "a restored server does not go on with the backup that it is"
+
+
+def test_doctor_says_whether_there_is_a_backup_and_whether_there_can_be(tmp_path: Path) -> None:
+    upstream, folder = make_upstream(tmp_path / "upstream").as_uri(), tmp_path / "backups"
+    assert headgate("init", "--data", tmp_path / "data", "--upstream", upstream).returncode == 0
+    said = []
+    for prepare in (lambda: None, folder.mkdir, lambda: put(folder, clock.now())):
+        prepare()
+        variables = environment(HEADGATE_BACKUP__FOLDER=str(folder))
+        checks = json.loads(headgate("doctor", "--data", tmp_path / "data", "--json", env=variables).stdout)["checks"]
+        said += [(one["state"], one["sentence"]) for one in checks if one["check"] == "backups"]
+    assert [state for state, _ in said] == ["fail", "warn", "ok"]
+    assert "is not there" in said[0][1]
+    assert said[2][1].startswith("1 in ")
 
 
 def test_check_names_what_is_wrong_and_ends_with_1(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_IMODE
 from typing import BinaryIO
 
 import msgspec
@@ -93,7 +94,8 @@ class Copier:
                     written = self._write(part, made_at, paper, earlier[0] if earlier else None)
                     flush_disk(part)
                     fsync_folder(part)
-                    part.rename(self.shelf.folder / name)
+                # Some network disks rename no folder in which a file is open.
+                part.rename(self.shelf.folder / name)
             except BaseException:
                 shutil.rmtree(part, ignore_errors=True)
                 raise
@@ -161,7 +163,10 @@ class Copier:
         copy_database(source, target, told)
         if source == self.data.jobs:
             self.order.settle(target, self.order.job)
-        check_whole(target)
+        try:
+            check_whole(target, self._stop.is_set)
+        finally:
+            self._heed()
         tally.bytes = before + target.stat().st_size
         tally.files += 1
 
@@ -205,6 +210,8 @@ class Copier:
 
     def _copy(self, source: Path, target: Path) -> None:
         with source.open("rb") as reading, _open_new(target) as writing:
+            # A web server in front may have been let in to the blobs.
+            os.fchmod(writing.fileno(), S_IMODE(os.fstat(reading.fileno()).st_mode))
             while piece := reading.read(_PIECE_BYTES):
                 self._heed()
                 writing.write(piece)

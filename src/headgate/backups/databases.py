@@ -16,6 +16,8 @@ from headgate.kernel.errors import Unavailable
 # 4 MiB: what is copied between two looks at whether to stop.
 _PAGES = 1024
 _TIMEOUT_S = 30.0
+# Of SQLite, between two looks at whether to stop a check: some milliseconds.
+_INSTRUCTIONS = 100_000
 
 
 def copy_database(source: Path, target: Path, told: Callable[[int], None]) -> None:
@@ -41,19 +43,20 @@ def opened(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def find_damage(path: Path) -> str | None:
-    """What SQLite finds wrong with a copy (`PRAGMA quick_check`); None when nothing is."""
+def find_damage(path: Path, is_stopped: Callable[[], bool] = lambda: False) -> str | None:
+    """What SQLite finds wrong with a copy (`PRAGMA quick_check`); None when nothing is. Ends soon once stopped."""
     try:
         with closing(opened(path)) as connection:
+            connection.set_progress_handler(is_stopped, _INSTRUCTIONS)
             rows = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if rows == ["ok"] else "; ".join(rows)
 
 
-def check_whole(path: Path) -> None:
+def check_whole(path: Path, is_stopped: Callable[[], bool] = lambda: False) -> None:
     """Raises Unavailable `backup-damaged` for a copy that is not whole."""
-    damage = find_damage(path)
+    damage = find_damage(path, is_stopped)
     if damage is not None:
         raise Unavailable(
             "backup-damaged",

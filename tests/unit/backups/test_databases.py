@@ -92,5 +92,6 @@ def test_damage_is_found_and_leaves_no_trace(source: Path, tmp_path: Path) -> No
     with pytest.raises(Unavailable) as raised:
         check_whole(copy)
     assert raised.value.code == "backup-damaged"
+    assert find_damage(copy, lambda: True) is not None, "an unfinished check says nothing good"
     copy.write_bytes(b"not a database, but long enough to be taken for one" * 20)
     assert find_damage(copy) is not None
