@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from headgate.airgap.container import PartsWriter, opening
+from headgate.airgap.exporting import Prepared
 from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Imported
 from headgate.airgap.keys import generate_key, load_private_key, sign
@@ -74,8 +75,7 @@ class Side:
     ) -> bytes:
         """Write a signed bundle; its manifest."""
         core, export_id = self.services.core, uuid4().hex
-        async with opened_exporter(core) as exporter:
-            await exporter.prepare("test", export_id, name, selection or Selection(), since, quiet)
+        await self.prepare(name, selection or Selection(), since, export_id)
         exports = Exports(core.store)
         export = exports.open(export_id)
         with PartsWriter(target, part_bytes) as writer:
@@ -84,6 +84,13 @@ class Side:
                 writer.write(piece)
             writer.commit()
         return export.data
+
+    async def prepare(
+        self, name: str, selection: Selection, since: bytes | None = None, export_id: str | None = None
+    ) -> Prepared:
+        """Prepare an export; what it came to."""
+        async with opened_exporter(self.services.core) as exporter:
+            return await exporter.prepare("test", export_id or uuid4().hex, name, selection, since, quiet)
 
     async def take(self, *parts: Path, channel: str | None = None, trusted: dict[str, str] | None = None) -> Imported:
         """Take a bundle in."""

@@ -33,6 +33,7 @@ from headgate.doors.counting import Counted
 from headgate.doors.http import Receive, Scope, Send, finish, start
 from headgate.doors.metrics import (
     observe_advisories,
+    render_backups,
     render_held,
     render_metrics,
     render_proofs,
@@ -135,6 +136,8 @@ class Application:
                     await count_attestations(self._services.core.database),
                     (await self._services.core.signing.read()).ends_by_kind,
                 )
+                backups = (await self._services.core.backups.standing()).backups
+                text += render_backups(backups[0].paper.made_at if backups else None)
                 await _send_text(scope, send, text.decode())
             case _:
                 raise NotFound("path-unknown", "Nothing is served at this path.")

@@ -42,6 +42,8 @@ from headgate.approvals.requests import RequestService, follow_promotion
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
 from headgate.audit.room import open_room as open_audit
+from headgate.backups.service import BackupPlan, BackupService
+from headgate.backups.shelf import check_apart
 from headgate.channels import authorities
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import TOPIC, Catalog
@@ -58,6 +60,7 @@ from headgate.channels.policing import PolicyService
 from headgate.channels.proofs import TOPIC as PROOFS
 from headgate.channels.retention import Ages, Retention
 from headgate.channels.routes import Routes
+from headgate.channels.schedules import ScheduleSettings
 from headgate.channels.search import SearchService
 from headgate.channels.service import ChannelService
 from headgate.channels.shards import ShardCache
@@ -103,6 +106,7 @@ def open_place(root: Path) -> Place:
     """Read the settings of a data folder. Raises Invalid `settings-invalid`."""
     folder = DataFolder(root.resolve())
     settings = load_settings(folder.settings)
+    check_apart(folder.root, settings.backup.folder)
     if settings.database.url is None:
         return Place(folder, settings, f"sqlite+aiosqlite:///{folder.database}", f"sqlite:///{folder.jobs}")
     url = make_url(settings.database.url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
@@ -166,6 +170,7 @@ class Core:
     signing: SigningService
     life: Life
     retention: Retention
+    backups: BackupService
 
 
 def build_core(place: Place) -> Core:
@@ -194,12 +199,19 @@ def build_core(place: Place) -> Core:
         signing=SigningService(database, secret),
         life=open_life(database, store),
         retention=Retention(database, _ages(place.settings)),
+        backups=BackupService(place.folder, database, _backup_plan(place.settings)),
     )
 
 
 def _ages(settings: Settings) -> Ages:
     upkeep = settings.upkeep
     return Ages(timedelta(days=upkeep.shard_age_days), timedelta(hours=upkeep.blob_age_hours))
+
+
+def _backup_plan(settings: Settings) -> BackupPlan:
+    backup = settings.backup
+    schedule = ScheduleSettings(cron=backup.cron, timezone=backup.timezone, jitter_seconds=0)
+    return BackupPlan(backup.folder, backup.keep, schedule)
 
 
 def _lifetime(settings: Settings) -> Lifetime:

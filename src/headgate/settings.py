@@ -6,16 +6,17 @@ An unknown key or a bad value is an error that names its place; nothing is ever 
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from headgate.audit.masking import Addresses, Kind, Masking, People
+from headgate.channels.schedules import ScheduleSettings
 from headgate.http.network import check_proxy
 from headgate.kernel.errors import Invalid
 
@@ -131,18 +132,23 @@ class UpstreamSettings(_Section):
     )
 
 
-def _proxy(proxy: str) -> str:
-    try:
-        check_proxy(proxy)
-    except Invalid as error:
-        raise ValueError(error.message) from error
-    return proxy
+def _checked(check: Callable[[str], object]) -> AfterValidator:
+    """Holds a text to what the room that reads it wants of it."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text)
+        except Invalid as error:
+            raise ValueError(error.message) from error
+        return text
+
+    return AfterValidator(validate)
 
 
 class NetworkSettings(_Section):
     """How requests to upstreams leave, unless a mirror says otherwise."""
 
-    proxy: Annotated[str, AfterValidator(_proxy)] | None = Field(
+    proxy: Annotated[str, _checked(check_proxy)] | None = Field(
         default=None,
         description="http://user:password@host:port, or `direct`; without it, HTTP_PROXY, HTTPS_PROXY and NO_PROXY count.",
     )
@@ -195,6 +201,28 @@ class JobsSettings(_Section):
 
     workers: int = Field(default=1, ge=0, le=16, description="Jobs workers that `headgate serve` runs.")
     history_days: int = Field(default=90, ge=1, description="How long a job that ended is remembered.")
+
+
+def _none_if_empty(value: Any) -> Any:
+    return None if value == "" else value
+
+
+class BackupSettings(_Section):
+    """Where backups go, and when they are made."""
+
+    folder: Annotated[AbsolutePath | None, BeforeValidator(_none_if_empty)] = Field(
+        default=None,
+        description="Folder for backups, outside the data folder and for this server alone; without it, none.",
+    )
+    keep: int = Field(
+        default=7, ge=1, le=10_000, description="How many backups stay; the oldest go after each new one."
+    )
+    cron: Annotated[str, _checked(lambda cron: ScheduleSettings(cron=cron).check())] = Field(
+        default="", description="When one is made: minute, hour, day of month, month, day of week; empty: by hand only."
+    )
+    timezone: Annotated[str, _checked(lambda name: ScheduleSettings(timezone=name).check())] = Field(
+        default="UTC", description="In which `cron` is read, such as `Europe/Berlin`."
+    )
 
 
 class AirgapSettings(_Section):
@@ -289,6 +317,7 @@ class Settings(BaseSettings):
     upkeep: UpkeepSettings = UpkeepSettings()
     ldap: LdapSettings = LdapSettings()
     jobs: JobsSettings = JobsSettings()
+    backup: BackupSettings = BackupSettings()
     airgap: AirgapSettings = AirgapSettings()
     signatures: SignaturesSettings = SignaturesSettings()
     access_log: AccessLogSettings = AccessLogSettings()

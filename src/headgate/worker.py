@@ -81,6 +81,7 @@ async def work(place: Place, *, has_parent: bool) -> None:
             build_airgap(core),
             _build_keeper(core, routes, snapshots, book),
             CardKeeper(CardWriter(core.database), watch),
+            core.backups,
         )
         await run_worker(place.jobs_url, parts, plan, stop)
     finally:

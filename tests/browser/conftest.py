@@ -33,7 +33,9 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """A server that the tests of a module share: each makes its own channels and users."""
-    with LiveServer(tmp_path_factory.mktemp("pages") / "data") as server:
+    backups = tmp_path_factory.mktemp("backups")
+    variables = {"HEADGATE_BACKUP__FOLDER": str(backups), "HEADGATE_BACKUP__CRON": "30 2 * * *"}
+    with LiveServer(tmp_path_factory.mktemp("pages") / "data", env=variables) as server:
         yield server
 
 

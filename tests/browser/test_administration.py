@@ -99,6 +99,23 @@ def test_cleaning_up_is_a_job_that_is_seen_to_end(visit: Opens) -> None:
     page.get_by_role("link", name="collect-garbage").first.wait_for()
 
 
+def test_backing_up_is_a_job_that_is_seen_to_end_and_what_it_made_is_listed(visit: Opens) -> None:
+    window = visit()
+    page = window.go("/admin/backups")
+    page.get_by_role("button", name="Back up now").click()
+    page.wait_for_url("**/admin/jobs/*")
+    page.get_by_text("done", exact=True).wait_for(timeout=30_000)
+    page.get_by_role("link", name="Backups", exact=True).click()
+    row = page.get_by_role("region", name="Backups").locator("tbody tr").first
+    assert row.locator("td").nth(1).inner_text() == "admin"
+    window.assert_good()
+    window.picture("backups-made")
+    phone = visit(**PHONE)
+    phone.go("/admin/backups")
+    phone.assert_fits()
+    phone.picture("phone-backups-made")
+
+
 def test_an_identity_provider_that_does_not_answer_is_told_so_when_tested(visit: Opens) -> None:
     page = visit().go("/admin/providers")
     page.get_by_text("Add a provider").click()

@@ -1,5 +1,6 @@
 """Channels in the browser: made, looked at, frozen, taken back; mirrors followed as they sync."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.browser.watching import PHONE, Visit
 from tests.live import PASSWORD, LiveServer, headgate
@@ -373,14 +375,31 @@ def test_who_may_not_manage_sees_no_way_to(visit: Opens, live: LiveServer, team:
     assert refused.status == 403
 
 
+def apply_mild(live: LiveServer, path: Path) -> None:
+    """A policy that lets pass all that is there."""
+    rule = {"kind": "match-spec", "exclude": ["nothing-here"], "action": "block"}
+    path.write_text(json.dumps({"name": "mild", "mode": "off", "rule": [rule]}))
+    live.json("policy", "apply", path)
+
+
+def send_in(page: Page, key: Path, bundle: Path) -> None:
+    """Through the form of a new channel."""
+    page.get_by_label("Channel", exact=True).fill("carried")
+    page.get_by_label("Public key").fill(key.read_text())
+    page.get_by_label("Bundle", exact=True).set_input_files(bundle)
+    page.get_by_role("button", name="Send and take in").click()
+
+
 def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer, team: str, tmp_path: Path) -> None:
     key = tmp_path / "K"
     headgate("bundle", "keygen", "--out", key)
+    apply_mild(live, tmp_path / "mild.json")
     window = visit()
     page = window.go(f"/channels/{team}/bundles")
     window.assert_good()
     page.get_by_label("What match specs name").check()
     page.get_by_label("Match specs", exact=True).fill("demo")
+    page.get_by_label("Policy").select_option("mild")
     page.get_by_role("button", name="Prepare it").click()
     with page.expect_download() as manifest:
         page.get_by_role("link", name="Manifest").click(timeout=30_000)
@@ -394,11 +413,9 @@ def test_a_bundle_goes_out_is_signed_and_comes_in(visit: Opens, live: LiveServer
     bundle.value.save_as(tmp_path / "bundle")
     page = window.go("/new-channel?how=bundle")
     window.assert_good()
-    page.get_by_label("Channel", exact=True).fill("carried")
-    page.get_by_label("Public key").fill(key.with_suffix(".pub").read_text())
-    page.get_by_label("Bundle", exact=True).set_input_files(tmp_path / "bundle")
-    page.get_by_role("button", name="Send and take in").click()
-    page.get_by_text("Channel carried stands at bundle 0").wait_for(timeout=30_000)
+    send_in(page, key.with_suffix(".pub"), tmp_path / "bundle")
+    page.get_by_text("It holds what policy mild (version 1)").wait_for(timeout=30_000)
+    assert "Channel carried stands at bundle 0" in page.content()
     window.assert_good()
     window.picture("bundle-import")
     assert live.json("channel", "show", "carried")["kind"] == "bundle"

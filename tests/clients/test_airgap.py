@@ -146,6 +146,32 @@ def test_a_part_of_a_mirror_crosses_with_its_bytes(gap: Gap, tmp_path: Path) -> 
     assert set(state(gap.far, "from/outside")["linux-64"]) == {"part", "tool"}
 
 
+def test_what_a_policy_would_hold_back_stays_on_this_side(gap: Gap, tmp_path: Path) -> None:
+    """The policy is off and attached nowhere: clients of the near side go on installing what the bundle leaves out."""
+    gap.upload(*team(), package("lib", "3.0", subdir="linux-64", content=b"three" * 100))
+    (gap.bag / "strict.toml").write_text(
+        'name = "strict"\nmode = "off"\n[[rule]]\nkind = "match-spec"\nexclude = ["lib >=3", "other"]\naction = "block"\n'
+    )
+    gap.near.json("policy", "apply", gap.bag / "strict.toml")
+    done = gap.export("some", "--policy", "strict")
+    assert (done["policy"], done["artifacts"], done["held_back"]) == ("strict (version 1)", 4, 2)
+    assert gap.take("some")["policy"] == "strict (version 1)"
+    gap.publish("team")
+    assert set(state(gap.far, "team")["linux-64"]) == {"lib"}
+    installed = {
+        name: Rattler(tmp_path / name).install(f"{side.url}/conda/team", ["app"])
+        for name, side in (("near", gap.near), ("far", gap.far))
+    }
+    assert "lib-3.0-0.conda" in installed["near"]
+    assert installed["far"] == ["app-1.0-0.conda", "lib-2.0-0.conda", "plain-1.0-0.tar.bz2"]
+    assert gap.export("next", "--since", gap.bag / "some")["policy"] == "strict (version 1)"
+    key = ("--key", gap.bag / "K", "--out", gap.bag / "none", "--data", gap.near.data)
+    for words in (("--policy", "strict"), ("--since", gap.bag / "some")):
+        refused = gap.near.run("bundle", "export", "team", *key, *words)
+        assert refused.returncode == 1
+        assert "Start the server" in refused.stderr
+
+
 def test_what_is_dropped_is_taken_in_or_put_aside_with_a_reason(gap: Gap, tmp_path: Path) -> None:
     root = tmp_path / "tree"
     write_channel(root, [("noarch", *package("shipped", noarch="generic"))])

@@ -3,25 +3,29 @@
     python -m tests.faults.dying DATA MODULE:FUNCTION TIMES WORK ARGUMENTS…
 
 It dies once the function has returned for the TIMES-th time. WORK is `revise CHANNEL SUBDIR`, `attach POLICY CHANNEL`,
-`import FEED FILE`, `move CHANNEL TARGET SPEC`, `rollback CHANNEL SUBDIR REVISION` or `unfreeze CHANNEL`. When it lives to the end, its exit code is 0.
+`import FEED FILE`, `move CHANNEL TARGET SPEC`, `rollback CHANNEL SUBDIR REVISION`, `unfreeze CHANNEL` or `backup FOLDER JOB`. When it lives to the end, its exit code is 0.
 """
 
 import asyncio
 import importlib
+import inspect
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from headgate.advisories.room import open_room
 from headgate.approvals.batches import BatchAction, BatchWish
+from headgate.backups.copying import Tally
+from headgate.backups.service import BackupPlan, BackupService
 from headgate.bootstrap import Core, build_core, open_place
 from headgate.channels.policing import Target
 from headgate.channels.revising import revise_subdir
 from headgate.conda.names import ChannelName, Subdir
+from headgate.jobs.backups import forget_job
 from tests.live import ROOT, environment
 
 
@@ -40,17 +44,29 @@ def die_after(point: str, times: int) -> None:
     module = importlib.import_module(module_name)
     owner_name, _, name = path.rpartition(".")
     owner = getattr(module, owner_name) if owner_name else module
-    real: Callable[..., Awaitable[Any]] = getattr(owner, name)
+    real: Callable[..., Any] = getattr(owner, name)
     left = [times]
 
-    async def deadly(*args: Any, **given: Any) -> Any:
-        answer = await real(*args, **given)
+    def count() -> None:
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    async def deadly(*args: Any, **given: Any) -> Any:
+        answer = await real(*args, **given)
+        count()
         return answer
 
-    setattr(owner, name, deadly)
+    def deadly_at_once(*args: Any, **given: Any) -> Any:
+        answer = real(*args, **given)
+        count()
+        return answer
+
+    setattr(owner, name, deadly if inspect.iscoroutinefunction(real) else deadly_at_once)
+
+
+async def _report(_tally: Tally) -> None:
+    """Nobody watches."""
 
 
 async def work(core: Core, words: list[str]) -> None:
@@ -70,6 +86,9 @@ async def work(core: Core, words: list[str]) -> None:
             await core.life.rollbacks.roll_back("tests", ChannelName(channel), targets, comment="as it was")
         case ["unfreeze", channel]:
             await core.life.freezing.unfreeze("tests", ChannelName(channel))
+        case ["backup", folder, job]:
+            backups = BackupService(core.place.folder, core.database, BackupPlan(Path(folder)))
+            await backups.make("tests", job, _report, forget_job)
         case _:
             raise SystemExit(f"{words} is none of the works in the docstring")
     await core.database.close()

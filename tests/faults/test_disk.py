@@ -2,14 +2,13 @@
 
 import contextlib
 import os
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.faults.caller import Caller, Reply
+from tests.faults.disks import small_disk
 from tests.faults.invariants import check_held, check_index, check_settled
 from tests.faults.upstream import Upstream, body_of
 from tests.live import LiveServer
@@ -25,12 +24,8 @@ SENTENCE = "The disk that holds the data folder is full. Free some space; nothin
 @pytest.fixture(scope="module")
 def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A small disk of its own."""
-    place = tmp_path_factory.mktemp("disk")
-    words = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(place)]
-    if shutil.which("mount") is None or subprocess.run(words, capture_output=True, check=False).returncode:
-        pytest.skip("Filling a disk needs one that may be filled: only root, with CAP_SYS_ADMIN, can mount a tmpfs.")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+    with small_disk(tmp_path_factory.mktemp("disk"), DISK_BYTES) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ POSTS = [
     "groups/delete", "roles", "roles/delete", "grants", "grants/remove", "tokens", "tokens/revoke", "tokens/1/rotate",
     "providers", "providers/test", "providers/remove", "providers/sso/settings", "directories", "directories/test",
     "directories/sync", "directories/corp/settings", "directories/corp/remove", "network/ca", "network/ca/remove", "signing",
-    "signing/rotate", "signing/root", "jobs/none/change", "storage/collect",
+    "signing/rotate", "signing/root", "jobs/none/change", "storage/collect", "backups/make",
 ]  # fmt: skip
 
 

@@ -187,6 +187,8 @@ ROUTES: list[tuple[str, int, object]] = [
     ("POST /promotions", 409, {"wants": ["app"], "source": "team", "target": "outer/world"}),
     ("GET /channels/team/request-rules", 200, None),
     ("PUT /channels/team/request-rules", 200, {"approvals": 2}),
+    ("GET /backups", 200, None),
+    ("POST /backups", 409, None),
     ("GET /jobs", 200, None),
     ("GET /jobs/none", 404, None),
     ("GET /jobs/none/log", 404, None),

@@ -108,7 +108,7 @@ async def test_a_wish_that_cannot_be_read_leaves_nothing(
     assert list(services.core.store.folder.exports.iterdir()) == []
 
 
-async def grant(services: Services, name: str, permissions: list[Permission], channel: str) -> None:
+async def grant(services: Services, name: str, permissions: list[Permission], channel: str | None) -> None:
     access = services.core.access
     await access.grants.create_role("test", name, permissions)
     await access.grants.add_grant("test", PrincipalKind.USER, "bob", name, Scope(channel))
@@ -124,6 +124,42 @@ async def test_an_export_needs_what_its_maker_could_have_downloaded(
     assert (await callers.member.post(f"/channels/{filled}/exports", json={})).status_code == 403
     await grant(services, "loader", [Permission.ARTIFACT_DOWNLOAD], filled)
     assert (await callers.member.post(f"/channels/{filled}/exports", json={})).status_code == 202
+
+
+STRICT: dict[str, Any] = {
+    "name": "strict",
+    "mode": "off",
+    "rule": [{"kind": "match-spec", "exclude": ["demo"], "action": "block"}],
+}
+
+
+async def test_an_export_by_policy_needs_that_policies_may_be_read(
+    callers: Callers, services: Services, filled: str
+) -> None:
+    path, wish = f"/channels/{filled}/exports", {"policy": "strict"}
+    await services.core.policies.apply("test", STRICT)
+    needed = [Permission.BUNDLE_EXPORT, Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD, Permission.POLICY_READ]
+    await grant(services, "carrier", needed, filled)
+    assert (await callers.member.post(path, json={})).status_code == 202
+    assert (await callers.member.post(path, json=wish)).status_code == 403
+    first = (await callers.admin.post(path, json=wish)).json()
+    await work(services, first)
+    manifest = (await callers.admin.get(f"{path}/{first['id']}/manifest")).content
+    assert decode_manifest(manifest).files() == {}
+    followed = await callers.member.post(path, files=form(selection=b"{}", since=manifest))
+    assert (followed.status_code, followed.json()["code"]) == (403, "permission-denied")
+    await grant(services, "reader", [Permission.POLICY_READ], None)
+    for options in ({"json": wish}, {"files": form(since=manifest)}):
+        assert (await callers.member.post(path, **options)).status_code == 202
+    assert len(list(services.core.store.folder.exports.iterdir())) == 4, "what was refused left nothing"
+
+
+async def test_an_export_by_a_policy_that_is_not_there_is_not_asked_for(
+    callers: Callers, services: Services, filled: str
+) -> None:
+    missing = await callers.admin.post(f"/channels/{filled}/exports", json={"policy": "lax"})
+    assert (missing.status_code, missing.json()["code"]) == (404, "policy-unknown")
+    assert list(services.core.store.folder.exports.iterdir()) == []
 
 
 async def test_an_export_is_seen_at_its_own_channel_only(callers: Callers, services: Services, filled: str) -> None:

@@ -58,6 +58,7 @@ RULES = {
     "/audit/events": Rule(None, "/audit/events"),
     "/audit/requests": Rule(None, "/audit/requests", is_named=False),
     "/audit/streams": Rule(None, "/audit/streams", is_named=False),
+    "/backups": Rule(None, "/backups", is_named=False),
     "/bundles/dropped": Rule(None, "/bundles/dropped", is_named=False),
     "/bundles/keys": Rule(None, "/bundles/keys"),
     "/ca": Rule(None, "/ca"),

@@ -15,6 +15,7 @@ from headgate.access.principals import Principal
 from headgate.access.sessions import Beginning
 from headgate.approvals.request_rows import Wanted
 from headgate.approvals.requests import Asked
+from headgate.backups.service import BackupPlan
 from headgate.bootstrap import Services
 from headgate.conda.names import ChannelName, Subdir
 from headgate.db import tables
@@ -71,6 +72,7 @@ READING = {"POST /api/osv/v1/query", "POST /api/osv/v1/querybatch", "POST /polic
 BY_JOB = {
     "POST /advisories/import",
     "POST /advisory-feeds/{name}/refresh",
+    "POST /backups",
     "POST /bundles/scan",
     "POST /channels/{channel}/exports",
     "POST /channels/{channel}/imports",
@@ -114,6 +116,8 @@ async def prepared(callers: Callers, services: Services, route: str) -> tuple[st
     if "sessions" in route:
         await services.core.sessions.begin("ada", Beginning("192.0.2.1", "a browser"))
         await services.snapshots.reload()
+    if "backups" in route:
+        services.core.backups.plan = BackupPlan(services.core.place.folder.root.parent / "backups")
     asked, body = CHANGES[route]
     if "requests" in route:
         asked, body = await requested(callers, services, asked, body)

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from headgate.access.permissions import Permission
 from headgate.airgap.drops import DONE, REFUSED
 from headgate.airgap.keys import generate_key, load_private_key, sign
 from headgate.airgap.manifest import decode_manifest
@@ -19,7 +20,7 @@ from headgate.kernel import clock
 from tests.browser.watching import assert_valid
 from tests.http.browsing import SAME_ORIGIN, Browser, browsing, said, send
 from tests.http.conftest import PASSWORD, Callers
-from tests.http.test_api_bundles import work
+from tests.http.test_api_bundles import STRICT, grant, work
 from tests.packages import package
 
 TEAM = "/channels/team/bundles"
@@ -102,6 +103,27 @@ async def test_a_wish_that_makes_no_sense_is_said_and_leaves_nothing(
     assert said(answer)
     assert sentence in said(answer)
     assert list(services.core.store.folder.exports.iterdir()) == []
+
+
+async def test_a_policy_is_chosen_by_who_may_read_policies(services: Services, ada: Browser) -> None:
+    assert 'name="policy"' not in (await ada.get(TEAM)).text
+    await services.core.policies.apply("test", STRICT)
+    path = await prepared(services, ada, what="whole", policy="strict")
+    shown = await ada.get(TEAM)
+    assert_valid(shown.text)
+    assert "<option>strict</option>" in shown.text
+    manifest = decode_manifest((await ada.get(f"{path}/manifest")).content)
+    assert (manifest.policy_title, len(manifest.files())) == ("strict (version 1)", 1)
+    unknown = await send(ada, TEAM, what="whole", policy="lax")
+    assert (unknown.status_code, said(unknown)) == (422, "There is no policy lax.")
+    needed = [Permission.BUNDLE_EXPORT, Permission.CHANNEL_READ, Permission.ARTIFACT_DOWNLOAD]
+    await grant(services, "carrier", needed, "team")
+    async with browsing(services) as bob:
+        await bob.sign_in("bob", PASSWORD)
+        assert 'name="policy"' not in (await bob.get(TEAM)).text
+        assert (await send(bob, TEAM, what="whole")).status_code == 303
+        for wish in ({"policy": "strict"}, {"earlier": path.rpartition("/")[2]}):
+            assert (await send(bob, TEAM, what="whole", **wish)).status_code == 403
 
 
 async def test_a_bundle_is_taken_as_it_comes_its_parts_joined(services: Services, ada: Browser) -> None:

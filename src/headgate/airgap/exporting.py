@@ -6,7 +6,7 @@ take a snapshot -> pick -> write shards and papers, compare with the earlier bun
 import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,11 +14,10 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headgate.airgap.container import member
 from headgate.airgap.exports import Exports
-from headgate.airgap.listing import iter_files
 from headgate.airgap.manifest import (
     FORMAT,
+    JudgedBy,
     Manifest,
     Name,
     Section,
@@ -27,19 +26,22 @@ from headgate.airgap.manifest import (
     check_since,
     decode_manifest,
     encode_manifest,
+    followed,
     manifest_id,
+    told_of_judging,
 )
-from headgate.airgap.papers import CarriedTrust, PaperFinder, Papers
+from headgate.airgap.papers import CarriedTrust, PaperFinder
 from headgate.airgap.sections import write_sections
-from headgate.airgap.selection import Maps, Picked, Read, narrow, pick
+from headgate.airgap.selection import Maps, Offer, Picked, Read, narrow, pick
+from headgate.airgap.writing import Basis, ShardWriter, Wanted, read_bodies
 from headgate.audit.events import Action, record
 from headgate.channels.catalog import Catalog
 from headgate.channels.maps import read_map
 from headgate.channels.model import Channel, ChannelKind
-from headgate.channels.shards import read_shards
+from headgate.channels.sifting import Sieve, meaning_of, open_sieve
 from headgate.conda.names import ArtifactName, Sha256
 from headgate.conda.records import Record, from_wire
-from headgate.conda.shards import Shard, decode_stored, encode_shard
+from headgate.conda.shards import decode_stored
 from headgate.db import tables
 from headgate.db.engine import Database, chunks
 from headgate.delivery.flights import Flight
@@ -50,7 +52,6 @@ from headgate.intake.sync import Progress
 from headgate.kernel.errors import HeadgateError, Unavailable
 from headgate.storage.local import BlobStore, disk_errors
 
-_NAMES_AT_ONCE = 500
 _FETCHES_AT_ONCE = 8
 _MOST_SAID = 20
 
@@ -59,7 +60,8 @@ _MOST_SAID = 20
 class Prepared:
     """What an export came to: `bundle` is its id, `bytes` the size of what it brings.
 
-    `missing` says which attestations could not be had; the bundle goes without them.
+    `missing` says which attestations could not be had; the bundle goes without them. With a policy, `held_back` is how many
+    records of those that were looked at it holds back. `notes` say how the bundle before was judged otherwise.
     """
 
     bundle: str
@@ -71,6 +73,9 @@ class Prepared:
     bytes: int
     papers: int
     missing: tuple[str, ...] = ()
+    policy: str = ""
+    held_back: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +83,6 @@ class _Snapshot:
     channel: Channel
     maps: dict[str, dict[str, bytes]]
     infos: dict[str, dict[str, Any]]
-
-
-@dataclass(slots=True)
-class _Wanted:
-    """The files that the bundle brings, with what is needed to fetch them."""
-
-    files: dict[Sha256, tuple[str, ArtifactName, Record]] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
 
 
 class Exporter:
@@ -123,38 +120,48 @@ class Exporter:
         """Write `exports/<export_id>/`. `since` is the manifest that this bundle shall follow.
 
         Without a selection, that of `since` counts. Raises NotFound `channel-unknown` or `subdir-unknown`, Conflict
-        `bundle-foreign`, Invalid `selection-unmet` or `bundle-invalid`, Unavailable `export-incomplete`.
+        `bundle-foreign`, Invalid `selection-unmet` or `bundle-invalid`, Unavailable `export-incomplete`, NotFound
+        `policy-unknown`.
         """
         earlier = None if since is None else decode_manifest(since)
         if earlier is not None:
             check_since(earlier, channel)
-            if selection.is_whole:
-                selection = msgspec.structs.replace(earlier.selection, has_advisories=selection.has_advisories)
+        selection = followed(selection, earlier)
         snapshot = await self._snapshot(channel)
-        maps: Maps = narrow(snapshot.maps, selection)
-        picked: Picked | None = None
-        if selection.specs or selection.files:
-            picked = await pick(maps, selection, self._reader(maps))
-            left: dict[str, dict[str, bytes]] = {subdir: {} for subdir in maps}
-            for subdir, name in picked:
-                left[subdir][name] = maps[subdir][name]
-            maps = left
-        wanted, finder = _Wanted(), PaperFinder(self._database, self._sidecars, snapshot.channel)
+        sieve = await open_sieve(self._database, snapshot.channel, selection.policy) if selection.policy else None
+        maps, picked = await self._choose(snapshot, selection, sieve)
+        wanted, finder = Wanted(self._store), PaperFinder(self._database, self._sidecars, snapshot.channel)
         await finder.open()
         sections = await self._write_sections(export_id, finder.trust, has_advisories=selection.has_advisories)
-        states = await self._write_shards(export_id, maps, (earlier, picked), wanted, finder)
+        states = await self._write_shards(export_id, maps, Basis(earlier, picked, sieve), wanted, finder)
         await self._gather(snapshot.channel, wanted, progress)
         chain = () if since is None or earlier is None else (*earlier.chain, manifest_id(since))
         manifest = _manifest(snapshot, chain, selection, _sized(states, wanted.sizes), sections)
+        if sieve is not None:
+            manifest = msgspec.structs.replace(manifest, judged_by=_judged_by(sieve))
         data = encode_manifest(manifest)
         await asyncio.to_thread(self._exports.write, export_id, data)
-        done = _prepared(manifest, manifest_id(data), finder.missing)
+        done = _prepared(manifest, manifest_id(data), finder.missing, earlier, sieve)
         async with self._database.write() as connection:
             await record(
                 connection, Action.BUNDLE_EXPORT, actor,
                 channel=channel, subject=done.bundle, number=done.number, files=done.files, bytes=done.bytes,
+                **_policy_told(manifest),
             )  # fmt: skip
         return done
+
+    async def _choose(
+        self, snapshot: _Snapshot, selection: Selection, sieve: Sieve | None
+    ) -> tuple[Maps, Picked | None]:
+        """The names that travel, and of them the records where not all do."""
+        maps = narrow(snapshot.maps, selection)
+        if not (selection.specs or selection.files):
+            return maps, None
+        picked = await pick(maps, selection, self._reader(maps, sieve))
+        left: dict[str, dict[str, bytes]] = {subdir: {} for subdir in maps}
+        for subdir, name in picked:
+            left[subdir][name] = maps[subdir][name]
+        return left, picked
 
     async def _write_sections(
         self, export_id: str, trust: CarriedTrust | None, *, has_advisories: bool
@@ -170,8 +177,8 @@ class Exporter:
         self,
         export_id: str,
         maps: Maps,
-        about: tuple[Manifest | None, Picked | None],
-        wanted: _Wanted,
+        basis: Basis,
+        wanted: Wanted,
         finder: PaperFinder,
     ) -> dict[str, dict[str, Name]]:
         """Go on with `shards.tar`; the entries of every name."""
@@ -180,7 +187,7 @@ class Exporter:
             behind = folder / "papers.part"
             with (folder / "shards.tar").open("ab") as file:
                 with behind.open("wb") as papers:
-                    writer = _ShardWriter(self._database, (file, papers), wanted, about, finder)
+                    writer = ShardWriter(self._database, (file, papers), wanted, basis, finder)
                     states = {subdir: await writer.write(subdir, maps[subdir]) for subdir in sorted(maps)}
                 await asyncio.to_thread(_append, behind, file)
             behind.unlink()
@@ -203,19 +210,20 @@ class Exporter:
             infos = await _read_infos(connection, channel)
         return _Snapshot(channel, maps, infos)
 
-    def _reader(self, maps: Maps) -> Read:
-        async def read(subdir: str, name: str) -> Shard:
-            digest = maps[subdir][name]
-            async with self._database.read() as connection:
-                return decode_stored((await read_shards(connection, [digest]))[digest])
+    def _reader(self, maps: Maps, sieve: Sieve | None) -> Read:
+        async def read(subdir: str, name: str) -> Offer:
+            found = await read_bodies(self._database, subdir, {name: maps[subdir][name]})
+            held = {} if sieve is None else (await sieve.sift(subdir, found))[name].held
+            return Offer(decode_stored(found[name][1]), held)
 
         return read
 
-    async def _gather(self, channel: Channel, wanted: _Wanted, progress: Progress) -> None:
+    async def _gather(self, channel: Channel, wanted: Wanted, progress: Progress) -> None:
         """See to it that every file is in the store. Raises Unavailable `export-incomplete`, with a reason per file."""
         failures: list[str] = []
         turns = asyncio.Semaphore(_FETCHES_AT_ONCE)
-        done = 0
+        done = len(wanted.sizes)
+        total = done + len(wanted.missing)
 
         async def one(sha256: Sha256, subdir: str, artifact: ArtifactName, listed: Record) -> None:
             nonlocal done
@@ -225,16 +233,10 @@ class Exporter:
                 except HeadgateError as error:
                     failures.append(f"{subdir}/{artifact}: {error.message}")
             done += 1
-            await progress("files", done, len(wanted.files))
+            await progress("files", done, total)
 
-        for sha256 in wanted.files:
-            path = self._store.find(sha256)
-            if path is not None:
-                wanted.sizes[sha256] = path.stat().st_size
-        missing = {sha256: file for sha256, file in wanted.files.items() if sha256 not in wanted.sizes}
-        done = len(wanted.files) - len(missing)
-        await progress("files", done, len(wanted.files))
-        for some in chunks(list(missing.items())):
+        await progress("files", done, total)
+        for some in chunks(list(wanted.missing.items())):
             async with asyncio.TaskGroup() as group:
                 for sha256, file in some:
                     group.create_task(one(sha256, *file))
@@ -264,83 +266,6 @@ class Exporter:
 def _append(path: Path, file: IO[bytes]) -> None:
     with path.open("rb") as source:
         shutil.copyfileobj(source, file, 1 << 20)
-
-
-class _ShardWriter:
-    """Writes the shards that are new into one file and their papers into another; tells of each name what of it travels."""
-
-    def __init__(
-        self,
-        database: Database,
-        files: tuple[IO[bytes], IO[bytes]],
-        wanted: _Wanted,
-        about: tuple[Manifest | None, Picked | None],
-        finder: PaperFinder,
-    ) -> None:
-        self._database = database
-        self._file, self._papers = files
-        self._wanted = wanted
-        self._earlier, self._picked = about
-        self._finder = finder
-        self._written: set[bytes] = set()
-        self._written_papers: set[str] = set()
-
-    async def write(self, subdir: str, digests: Mapping[str, bytes]) -> dict[str, Name]:
-        """The entries of a subdir's names; the sizes of files are not known yet."""
-        state = None if self._earlier is None else self._earlier.subdirs.get(subdir)
-        names: dict[str, Name] = {}
-        for some in chunks(sorted(digests), _NAMES_AT_ONCE):
-            bodies = await self._bodies(subdir, {name: digests[name] for name in some})
-            papers = await self._finder.find(subdir, {name: body for name, (_, body) in bodies.items()})
-            for name, (digest, body) in bodies.items():
-                before = state.names.get(name) if state else None
-                entry = self._entry(subdir, digest, body, before)
-                names[name] = await self._with_papers(subdir, entry, papers[name], before) if name in papers else entry
-        return names
-
-    async def _with_papers(self, subdir: str, entry: Name, papers: Papers, before: Name | None) -> Name:
-        signatures = papers.signatures_digest
-        wanted = {*papers.sidecars, *(() if signatures is None else (signatures,))}
-        had = frozenset() if before is None else before.paper_digests()
-        brought = await self._finder.read(subdir, papers, wanted - had)
-        for digest, body in sorted(brought.items()):
-            if digest not in self._written_papers:
-                self._written_papers.add(digest)
-                self._papers.write(member(f"papers/{digest}", body))
-        return msgspec.structs.replace(
-            entry,
-            papers={digest: len(body) for digest, body in brought.items()},
-            papers_held=tuple(sorted(wanted & had)),
-            signatures=signatures,
-        )
-
-    async def _bodies(self, subdir: str, digests: Mapping[str, bytes]) -> dict[str, tuple[bytes, bytes]]:
-        if self._picked is not None:
-            return {name: encode_shard(self._picked[subdir, name]) for name in digests}
-        async with self._database.read() as connection:
-            bodies = await read_shards(connection, digests.values())
-        gone = [name for name, digest in digests.items() if digest not in bodies]
-        if gone:
-            raise Unavailable("export-stale", f"{subdir}/{gone[0]} changed while the bundle was made. Export again.")
-        return {name: (digest, bodies[digest]) for name, digest in digests.items()}
-
-    def _entry(self, subdir: str, digest: bytes, body: bytes, before: Name | None) -> Name:
-        if before is not None and before.shard == digest.hex():
-            held = tuple(sorted(before.digests()))
-            return Name(shard=before.shard, shard_bytes=before.shard_bytes, is_new=False, held=held)
-        had = frozenset() if before is None else before.digests()
-        files = {sha256: (subdir, artifact, listed) for artifact, sha256, listed in iter_files(decode_stored(body))}
-        self._wanted.files.update({sha256: file for sha256, file in files.items() if sha256 not in had})
-        if digest not in self._written:
-            self._written.add(digest)
-            self._file.write(member(f"shards/{digest.hex()}", body))
-        return Name(
-            shard=digest.hex(),
-            shard_bytes=len(body),
-            is_new=True,
-            files=dict.fromkeys((sha256 for sha256 in files if sha256 not in had), 0),
-            held=tuple(sorted(sha256 for sha256 in files if sha256 in had)),
-        )
 
 
 async def _read_infos(connection: AsyncConnection, channel: Channel) -> dict[str, dict[str, Any]]:
@@ -382,8 +307,22 @@ def _sized(states: Mapping[str, Mapping[str, Name]], sizes: Mapping[str, int]) -
     }
 
 
-def _prepared(manifest: Manifest, bundle: str, missing: Sequence[str]) -> Prepared:
-    files = manifest.files()
+def _judged_by(sieve: Sieve) -> JudgedBy:
+    policy = sieve.state.policy
+    return JudgedBy(policy.name, sieve.state.version, meaning_of(policy))
+
+
+def _policy_told(manifest: Manifest) -> dict[str, Any]:
+    """What the audit event says of the policy."""
+    by = manifest.judged_by
+    return {} if by is None else {"policy": by.policy, "policy_version": by.version}
+
+
+def _prepared(
+    manifest: Manifest, bundle: str, missing: Sequence[str], earlier: Manifest | None, sieve: Sieve | None
+) -> Prepared:
+    files, by = manifest.files(), manifest.judged_by
+    note = "" if earlier is None else told_of_judging(earlier.judged_by, by)
     return Prepared(
         bundle=bundle,
         channel=manifest.channel,
@@ -394,4 +333,7 @@ def _prepared(manifest: Manifest, bundle: str, missing: Sequence[str]) -> Prepar
         bytes=sum(files.values()),
         papers=len(manifest.papers()),
         missing=tuple(missing[:_MOST_SAID]),
+        policy=manifest.policy_title,
+        held_back=0 if sieve is None else sieve.held_back,
+        notes=(note,) if note else (),
     )

@@ -60,12 +60,15 @@ class Imported:
     failures: tuple[str, ...] = ()
     told_of_advisories: str = ""
     """What became of the advisories that it brings; empty when it brings none."""
+    policy: str = ""
+    """The policy of the other side that let pass what it brings, and its version; empty when none was asked."""
 
     def told_besides(self) -> list[str]:
         """Sentences on who vouches for what came, and on its advisories; none when there is neither."""
         good = [f"{self.attestations} attestations and {self.signatures} signatures are good."]
         bad = [f"{self.failed} are not: {'; '.join(self.failures)}"]
         told = [self.told_of_advisories] if self.told_of_advisories else []
+        told += [f"It holds what policy {self.policy} let pass."] if self.policy else []
         return (good if self.attestations or self.signatures else []) + (bad if self.failed else []) + told
 
 
@@ -126,6 +129,7 @@ class Importer:
             failed=vouched.failed,
             failures=tuple(vouched.failures),
             told_of_advisories=about_advisories,
+            policy=signed.manifest.policy_title,
         )
 
     async def _has_taken(self, name: ChannelName, signed: Signed) -> bool:
@@ -289,6 +293,7 @@ async def _check_kept(connection: AsyncConnection, source_id: int | None, manife
 
 def _cargo(signed: Signed, vouched: Vouched) -> Cargo:
     manifest = signed.manifest
+    judged = f", of what policy {manifest.policy_title} let pass" if manifest.policy_title else ""
     return Cargo(
         bundle=signed.id,
         number=manifest.number,
@@ -298,6 +303,6 @@ def _cargo(signed: Signed, vouched: Vouched) -> Cargo:
             subdir: (state.info, {name: bytes.fromhex(entry.shard) for name, entry in state.names.items()})
             for subdir, state in manifest.subdirs.items()
         },
-        cause=f"bundle {signed.title} taken in",
+        cause=f"bundle {signed.title} taken in{judged}",
         vouched=vouched,
     )

@@ -26,22 +26,36 @@ Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Selection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What of a channel is wanted; without specs and files, everything (of the subdirs, when some are named).
 
-    `specs` are match specs, whose dependencies come along; `files` maps `subdir/filename` to a sha256 or "". Advisories
-    are no part of the channel: an increment has them if it is asked to.
+    `specs` are match specs, whose dependencies come along; `files` maps `subdir/filename` to a sha256 or "". `policy` names
+    one that would have to let it pass. Advisories are no part of the channel: an increment has them if it is asked to.
     """
 
     subdirs: tuple[str, ...] = ()
     specs: tuple[str, ...] = ()
     files: dict[str, str] = {}
     has_advisories: bool = False
+    policy: str = ""
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing is left out."""
-        return not (self.subdirs or self.specs or self.files)
+        return not (self.subdirs or self.specs or self.files or self.policy)
+
+
+class JudgedBy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The policy that a bundle was judged by: its version where it is from, and a digest of what it says, mode aside."""
+
+    policy: str
+    version: int
+    digest: Digest
+
+    @property
+    def title(self) -> str:
+        """How a sentence names it: `strict (version 3)`."""
+        return f"{self.policy} (version {self.version})"
 
 
 class Name(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -83,8 +97,11 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: Size
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is signed. `chain` has the ids of the bundles before this one, the full one first; none for a full one."""
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is signed. `chain` has the ids of the bundles before this one, the full one first; none for a full one.
+
+    `judged_by` is absent unless a policy was named, so that versions that know of none read all other bundles.
+    """
 
     format: str
     channel: str
@@ -94,11 +111,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     selection: Selection
     subdirs: dict[str, SubdirState]
     sections: dict[str, Section] = {}
+    judged_by: JudgedBy | None = None
 
     @property
     def number(self) -> int:
         """0 for a full bundle, 1 for the first increment."""
         return len(self.chain)
+
+    @property
+    def policy_title(self) -> str:
+        """The policy that it was judged by, as a sentence names it; empty when it was by none."""
+        return "" if self.judged_by is None else self.judged_by.title
 
     def shards(self) -> dict[str, int]:
         """Digest -> size of the shards that this bundle brings, in the order in which they travel."""
@@ -152,6 +175,29 @@ def manifest_id(data: bytes) -> Sha256:
 def title(channel: str, number: int, bundle: str) -> str:
     """How a sentence names a bundle: `team #2 (4f3a9c01…)`."""
     return f"{channel} #{number} ({bundle[:12]})"
+
+
+def followed(selection: Selection, earlier: Manifest | None) -> Selection:
+    """What an export comes to hold: without a selection of its own, an increment has that of the bundle before it."""
+    if earlier is None or not selection.is_whole:
+        return selection
+    return msgspec.structs.replace(earlier.selection, has_advisories=selection.has_advisories)
+
+
+def told_of_judging(before: JudgedBy | None, now: JudgedBy | None) -> str:
+    """A sentence on how an increment was judged otherwise than the bundle before it; empty when it was not."""
+    if before is None and now is not None:
+        return f"The bundle before it was judged by no policy: what {now.title} holds back leaves the other side."
+    if before is not None and now is None:
+        return f"The bundle before it was judged by policy {before.title}; this one is judged by none."
+    if before is None or now is None or (before.policy, before.digest) == (now.policy, now.digest):
+        return ""
+    if before.policy == now.policy:
+        return (
+            f"Policy {now.policy} has changed since the bundle before it, from version {before.version} to "
+            f"{now.version}: what it holds back now leaves the other side."
+        )
+    return f"The bundle before it was judged by policy {before.title}, this one by {now.title}."
 
 
 def check_since(manifest: Manifest, channel: str) -> None:

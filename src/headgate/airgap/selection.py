@@ -6,6 +6,7 @@ solver would have chosen from the channel, for whichever platform, it finds in t
 
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from headgate.airgap.manifest import Selection
@@ -14,14 +15,31 @@ from headgate.conda.records import Record, from_wire
 from headgate.conda.shards import Shard
 from headgate.conda.specs import matches, parse_spec
 from headgate.kernel.errors import Invalid, NotFound
+from headgate.policy.verdicts import Verdict
 
 Maps = Mapping[str, Mapping[str, bytes]]
 """subdir -> name -> digest"""
-Read = Callable[[str, str], Awaitable[Shard]]
-"""The shard of a name in a subdir; only asked for names of the maps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What there is of a name in a subdir, and what keeps some of its files from being taken."""
+
+    shard: Shard
+    held: Mapping[str, Verdict] = field(default_factory=dict)
+
+    def why_not(self, filename: str) -> str:
+        """The sentence of what holds a file back; empty when nothing does."""
+        reasons = self.held[filename].reasons if filename in self.held else ()
+        return next((one.sentence for one in reasons if not one.outcome.is_passing), "")
+
+
+Read = Callable[[str, str], Awaitable[Offer]]
+"""What there is of a name in a subdir; only asked for names of the maps."""
 Picked = Mapping[tuple[str, str], Shard]
 
 _MOST_SAID = 20
+_NOTHING = Offer(Shard())
 
 
 def narrow(maps: Maps, selection: Selection) -> Maps:
@@ -45,33 +63,36 @@ async def pick(maps: Maps, selection: Selection, read: Read) -> Picked:
         raise Invalid(
             "selection-unmet", f"The channel does not have all that was selected. {' '.join(some)}{more}", some
         )
-    return {key: _trimmed(await picker.shard(*key), names) for key, names in picker.wanted.items()}
+    return {key: _trimmed((await picker.offer(*key)).shard, names) for key, names in picker.wanted.items()}
 
 
 class _Picker:
     def __init__(self, maps: Maps, read: Read) -> None:
         self._maps = maps
         self._read = read
-        self._shards: dict[tuple[str, str], Shard] = {}
+        self._offers: dict[tuple[str, str], Offer] = {}
         self._seen: set[str] = set()
         self.wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
         self.unmet: list[str] = []
 
-    async def shard(self, subdir: str, name: str) -> Shard:
+    async def offer(self, subdir: str, name: str) -> Offer:
         """Read once."""
         key = (subdir, name)
-        if key not in self._shards:
-            self._shards[key] = await self._read(subdir, name)
-        return self._shards[key]
+        if key not in self._offers:
+            self._offers[key] = await self._read(subdir, name)
+        return self._offers[key]
 
     async def take_file(self, place: str, sha256: str) -> None:
         """Take one file by its place, `subdir/filename`."""
         subdir, _, filename = place.rpartition("/")
         artifact = ArtifactName.parse(filename)
         has_name = artifact.name in self._maps.get(Subdir.parse(subdir), {})
-        record = (await self.shard(subdir, artifact.name)).find(filename) if has_name else None
+        offer = await self.offer(subdir, artifact.name) if has_name else _NOTHING
+        record = offer.shard.find(filename)
         if record is None:
             self.unmet.append(f"There is no {place}.")
+        elif filename in offer.held:
+            self.unmet.append(f"{place} is held back: {offer.why_not(filename)}")
         elif sha256 and from_wire(record).get("sha256") != sha256:
             self.unmet.append(f"{place} has other bytes than those wanted.")
         else:
@@ -81,7 +102,7 @@ class _Picker:
         """Take what satisfies a spec, and whatever that may depend on."""
         found = await self._take(text)
         if not found:
-            self.unmet.append(f"Nothing satisfies {text!r}.")
+            self.unmet.append(await self._unsatisfied(text))
         waiting = deque(_dependencies(found))
         while waiting:
             dependency = waiting.popleft()
@@ -95,11 +116,24 @@ class _Picker:
         for subdir, names in self._maps.items():
             if name not in names:
                 continue
-            for filename, record in (await self.shard(subdir, name)).records():
-                if _satisfies(text, record):
+            offer = await self.offer(subdir, name)
+            for filename, record in offer.shard.records():
+                if filename not in offer.held and _satisfies(text, record):
                     self.wanted[subdir, name].add(filename)
                     taken.append(record)
         return taken
+
+    async def _unsatisfied(self, text: str) -> str:
+        """Why nothing was taken for a spec: there is nothing, or what there is was held back."""
+        name = _name_of(text)
+        for subdir, names in self._maps.items():
+            offer = await self.offer(subdir, name) if name in names else _NOTHING
+            for filename, record in offer.shard.records():
+                if filename in offer.held and _satisfies(text, record):
+                    return (
+                        f"All that satisfies {text!r} is held back, as {subdir}/{filename}: {offer.why_not(filename)}"
+                    )
+        return f"Nothing satisfies {text!r}."
 
 
 def _dependencies(records: Iterable[Record]) -> Iterator[str]:
@@ -135,7 +169,12 @@ def _trimmed(shard: Shard, filenames: set[str]) -> Shard:
 
 
 def parse_selection(
-    subdirs: Sequence[str], specs: Sequence[str], files: Mapping[str, str], *, has_advisories: bool = False
+    subdirs: Sequence[str],
+    specs: Sequence[str],
+    files: Mapping[str, str],
+    *,
+    has_advisories: bool = False,
+    policy: str = "",
 ) -> Selection:
     """A selection whose every part can be read. Raises Invalid `subdir-invalid`, `match-spec-invalid` and others."""
     for subdir in subdirs:
@@ -151,4 +190,5 @@ def parse_selection(
         specs=tuple(sorted(set(specs))),
         files=dict(files),
         has_advisories=has_advisories,
+        policy=policy,
     )

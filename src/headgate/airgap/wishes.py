@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from headgate.airgap.manifest import Selection, check_since, decode_manifest
+from headgate.airgap.manifest import Selection, check_since, decode_manifest, followed
 from headgate.kernel.errors import Invalid, NotFound
 from headgate.storage.local import disk_errors
 
@@ -31,6 +31,12 @@ def write_since(folder: Path, channel: str, data: bytes) -> None:
     check_since(decode_manifest(data), channel)
     with disk_errors():
         (folder / SINCE).write_bytes(data)
+
+
+def read_followed(folder: Path) -> Selection:
+    """What the export will come to hold: where no selection was given, that of the bundle that it follows."""
+    selection, since = read_wish(folder)
+    return selection if since is None else followed(selection, decode_manifest(since))
 
 
 def read_wish(folder: Path) -> tuple[Selection, bytes | None]:

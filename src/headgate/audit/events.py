@@ -39,6 +39,8 @@ class Action(StrEnum):
     AUDIT_ADD_STREAM = "audit:add-stream"
     AUDIT_PRUNE = "audit:prune"
     AUDIT_REMOVE_STREAM = "audit:remove-stream"
+    BACKUP_FAIL = "backup:fail"
+    BACKUP_MAKE = "backup:make"
     BUNDLE_DISTRUST = "bundle:distrust"
     BUNDLE_EXPORT = "bundle:export"
     BUNDLE_IMPORT = "bundle:import"

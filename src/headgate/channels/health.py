@@ -1,5 +1,6 @@
 """What is not as it should be, as far as the database tells: mirrors that fail, feeds that are old, work that waits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -72,6 +73,17 @@ def check_space(free_bytes: int, total_bytes: int) -> Check:
     level = Level.OK if free_bytes >= _FEW_FREE_BYTES else Level.WARN if free_bytes >= _LEAST_FREE_BYTES else Level.FAIL
     sentence = f"{free_bytes / (1 << 30):.1f} GiB of {total_bytes / (1 << 30):.1f} GiB are free."
     return Check("disk space", level, sentence, "/admin/storage")
+
+
+def check_backups(is_on: bool, made_at: Sequence[datetime], concern: str | None) -> Check:  # noqa: FBT001 - as it is said
+    """How it stands with backups; `made_at`: of each, the newest first."""
+    if not is_on:
+        return Check("backups", Level.WARN, "Backups are off: set backup.folder in the settings.", "/admin/backups")
+    if concern is not None:
+        return Check("backups", Level.FAIL, concern, "/admin/backups")
+    if not made_at:
+        return Check("backups", Level.OK, "None is due yet.", "/admin/backups")
+    return Check("backups", Level.OK, f"The newest is of {made_at[0]:%Y-%m-%d %H:%M} UTC.", "/admin/backups")
 
 
 def check_signing(signing: Signing, now: datetime) -> Check | None:

@@ -1,6 +1,7 @@
 """`headgate bundle`: channels carried to a server that no network reaches."""
 
 import re
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,6 +87,10 @@ def export_bundle(
         Path | None,
         typer.Option("--lock", metavar="FILE", help="Only what an explicit list, conda-lock.yml or pixi.lock names."),
     ] = None,
+    policy: Annotated[
+        str,
+        typer.Option("--policy", metavar="NAME", help="Only what this policy would let pass if it were enforced here."),
+    ] = "",
     has_advisories: Annotated[
         bool, typer.Option("--advisories", help="And all that is known of advisories, with what was decided on them.")
     ] = False,
@@ -108,14 +113,16 @@ def export_bundle(
             "specs": specs or [],
             "files": read_lock(lock) if lock else {},
             "has_advisories": has_advisories,
-        }
+        } | ({"policy": policy} if policy else {})
         earlier = None if since is None else read_since(since)
         source = ServerSource(channel, out) if folder is None else FolderSource(channel, folder)
         with source:
             done = write_bundle(source, private, out_path, split, selection, earlier, out)
         shown = ", ".join(done["files"])
         what = f"{done['artifacts']} files, {done['bytes']} bytes, in {shown}."
-        out.show(done, [f"Bundle {channel} #{done['number']} ({done['bundle'][:12]}): {what}"])
+        out.show(done, [f"Bundle {channel} #{done['number']} ({done['bundle'][:12]}): {what}", *_judged(done)])
+        for sentence in done["notes"]:
+            out.note(sentence)
         for sentence in done["missing"]:
             out.note(f"Without its attestations: {sentence}")
 
@@ -152,7 +159,8 @@ def verify_bundle(
     with Output(as_json=as_json) as out:
         found = check_bundle(file, {trust.name: load_public_key(trust)}, out)
         title = f"{found['channel']} #{found['number']} ({found['bundle'][:12]})"
-        out.show(found, [f"Bundle {title} is whole: {found['artifacts']} files, {found['bytes']} bytes."])
+        judged = [f"It holds what policy {found['policy']} let pass."] if found["policy"] else []
+        out.show(found, [f"Bundle {title} is whole: {found['artifacts']} files, {found['bytes']} bytes.", *judged])
 
 
 @app.command("import")
@@ -185,6 +193,8 @@ def import_bundle(
                 done = _import(server, parts, key, name, out)
         what = f"{done['changed']} names changed" if done["is_new"] else "it was there already"
         out.show(done, [f"Channel {name} stands at bundle #{done['number']} ({done['bundle'][:12]}): {what}."])
+        if done.get("policy"):
+            out.note(f"It holds what policy {done['policy']} of the other side let pass.")
         if done["attestations"] or done["signatures"]:
             out.note(f"{done['attestations']} attestations and {done['signatures']} signatures are good.")
         if done["failed"]:
@@ -215,6 +225,13 @@ def list_dropped(as_json: AsJson = False) -> None:
     """List what came by the drop folder, the newest first."""
     with Output(as_json=as_json) as out, connected() as server:
         out.table(list(server.items("bundles/dropped")), DROPPED)
+
+
+def _judged(done: Mapping[str, Any]) -> list[str]:
+    """What a policy had to do with an export."""
+    if not done["policy"]:
+        return []
+    return [f"It holds what policy {done['policy']} lets pass; records held back: {done['held_back']}."]
 
 
 def _import(server: Server, parts: list[Path], key: str | None, name: str, out: Output) -> Any:

@@ -35,7 +35,7 @@ def write_bundle(
     if beside.exists():
         raise Conflict("bundle-exists", f"{beside} exists already; remove it, or choose another name.")
     with PartsWriter(path, part_bytes) as writer:
-        missing = source.prepare(selection, since)
+        prepared = source.prepare(selection, since)
         data = source.manifest()
         manifest = decode_manifest(data)
         writer.write(opening(data, sign(key, data)))
@@ -61,7 +61,10 @@ def write_bundle(
         "artifacts": len(files),
         "bytes": sum(files.values()),
         "papers": len(manifest.papers()),
-        "missing": list(missing),
+        "missing": list(prepared["missing"]),
+        "policy": manifest.policy_title,
+        "held_back": prepared.get("held_back", 0),
+        "notes": list(prepared.get("notes", ())),
         "files": [str(one) for one in written],
         "manifest": str(beside),
     }
@@ -108,5 +111,6 @@ def check_bundle(path: Path, trusted: Mapping[str, str], out: Output) -> dict[st
         "names": sum(len(one.names) for one in manifest.subdirs.values()),
         "artifacts": len(files),
         "bytes": sum(files.values()),
+        "policy": manifest.policy_title,
         "key": signed.key,
     }

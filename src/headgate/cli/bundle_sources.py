@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from uuid import uuid4
 
 from headgate.airgap.exports import Exports
+from headgate.airgap.manifest import decode_manifest, followed
 from headgate.airgap.selection import parse_selection
 from headgate.airgap.trust import read_trusted
 from headgate.bootstrap import opened_core
@@ -19,7 +20,7 @@ from headgate.cli.client import Server, channel_path, connected
 from headgate.cli.folder import database_errors, open_initialised
 from headgate.cli.mirror import wait_for
 from headgate.cli.output import Output
-from headgate.kernel.errors import Unavailable
+from headgate.kernel.errors import Invalid, Unavailable
 from headgate.storage.local import BlobStore
 
 _ACTOR = "command line"
@@ -28,8 +29,8 @@ _ACTOR = "command line"
 class Source(Protocol):
     """Prepares one bundle. Used in this order, within its context."""
 
-    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
-        """Make the manifest, and see to the bytes; which attestations could not be had. Raises what the export raises."""
+    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Mapping[str, Any]:
+        """Make the manifest, and see to the bytes; what that came to (`Prepared`). Raises what the export raises."""
 
     def manifest(self) -> bytes:
         """What is to be signed."""
@@ -60,7 +61,7 @@ class ServerSource:
     ) -> None:
         self._stack.close()
 
-    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
+    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Mapping[str, Any]:
         """See Source."""
         body, content_type = _form({"selection.json": json.dumps(selection).encode(), "since.json": since})
         job = self._server.send(channel_path(self._channel, "exports"), body, {"Content-Type": content_type})
@@ -68,8 +69,8 @@ class ServerSource:
         job = wait_for(self._server, self._path(), self._out)
         if job["state"] != "done":
             raise Unavailable("export-failed", job["failure"] or f"Job {job['id']} is {job['state']}.")
-        missing: list[str] = job["result"]["missing"]
-        return missing
+        result: dict[str, Any] = job["result"]
+        return result
 
     def manifest(self) -> bytes:
         """See Source."""
@@ -107,16 +108,24 @@ class FolderSource:
     ) -> None:
         self.forget()
 
-    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Sequence[str]:
-        """See Source."""
+    def prepare(self, selection: Mapping[str, Any], since: bytes | None) -> Mapping[str, Any]:
+        """See Source. Raises Invalid `export-needs-server` where a policy is to judge."""
         wanted = parse_selection(
-            selection["subdirs"], selection["specs"], selection["files"], has_advisories=selection["has_advisories"]
+            selection["subdirs"],
+            selection["specs"],
+            selection["files"],
+            has_advisories=selection["has_advisories"],
+            policy=selection.get("policy", ""),
         )
+        if followed(wanted, None if since is None else decode_manifest(since)).policy:
+            raise Invalid(
+                "export-needs-server",
+                "Without a server nobody judges by a policy. Start the server and export without --data.",
+            )
 
-        async def work() -> Sequence[str]:
+        async def work() -> Mapping[str, Any]:
             async with opened_core(self._place) as core, opened_exporter(core) as exporter:
-                done = await exporter.prepare(_ACTOR, self._id, self._channel, wanted, since, _quiet)
-                return done.missing
+                return asdict(await exporter.prepare(_ACTOR, self._id, self._channel, wanted, since, _quiet))
 
         with database_errors():
             return asyncio.run(work())

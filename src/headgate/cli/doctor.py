@@ -11,7 +11,7 @@ from headgate.cli.words import AsJson, DataFolderOption
 def doctor(data: DataFolderOption, as_json: AsJson = False) -> None:
     """Say what is wrong with a data folder.
 
-    Looks at settings, permissions, disk, database, clock and upstreams; ends with 1 when something fails.
+    Looks at settings, permissions, disk, backups, database, clock and upstreams; ends with 1 when something fails.
     """
     with Output(as_json=as_json) as out:
         from headgate.cli.examination import State, examine

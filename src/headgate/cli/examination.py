@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, func, select
 
+from headgate.backups.shelf import BackupShelf
 from headgate.bootstrap import Core, Place, open_routes, opened_core
 from headgate.channels.catalog import read_channels
 from headgate.channels.model import SourceKind
@@ -60,7 +61,7 @@ async def examine(root: Path) -> list[Finding]:
     except HeadgateError as error:
         return [Finding("settings", State.FAIL, error.message, "Correct what is named, then look again.")]
     findings = [Finding("settings", State.OK, f"{place.folder.settings} is understood.")]
-    findings += [*_storage(place.folder), _space(place.folder)]
+    findings += [*_storage(place.folder), _space(place.folder), *_backups(place)]
     try:
         with database_errors():
             findings += [one async for one in _with_database(place)]
@@ -118,6 +119,27 @@ def _space(folder: DataFolder) -> Finding:
         return Finding("disk space", State.OK, sentence)
     state = State.WARN if free >= _LEAST_FREE_BYTES else State.FAIL
     return Finding("disk space", state, sentence, "Free some space, or move the data folder to a larger disk.")
+
+
+def _backups(place: Place) -> Iterator[Finding]:
+    """Nothing where they are off: other ways to keep a copy are as good."""
+    folder = place.settings.backup.folder
+    if folder is None:
+        return
+    try:
+        backups = BackupShelf(folder).list_backups()
+    except HeadgateError as error:
+        yield Finding("backups", State.FAIL, error.message, "See that the folder is there, and is the user's.")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("backups", State.FAIL, f"{folder} cannot be written.", "Give it to the user of the server.")
+    elif backups:
+        made_at = backups[0].paper.made_at
+        yield Finding(
+            "backups", State.OK, f"{len(backups)} in {folder}; the newest is of {made_at:%Y-%m-%d %H:%M} UTC."
+        )
+    else:
+        yield Finding("backups", State.WARN, f"There is none in {folder}.", "`headgate backup make --wait` makes one.")
 
 
 async def _schema(core: Core) -> Finding:

@@ -9,6 +9,7 @@ from headgate.cli import (
     advisory,
     artifact,
     audit,
+    backup,
     bundle,
     ca,
     channel_retention,
@@ -95,6 +96,7 @@ app.add_typer(exemption.app, name="exemption")
 app.add_typer(incident.app, name="incident")
 app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
+app.add_typer(backup.app, name="backup")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(signing.app, name="signing")
 app.add_typer(user.app, name="user")

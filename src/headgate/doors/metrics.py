@@ -4,6 +4,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.core import GaugeMetricFamily
@@ -130,6 +131,16 @@ def render_proofs(attestations: Mapping[str, int], ends: Mapping[str, float]) ->
         until.add_metric([kind], moment)
     registry = CollectorRegistry()
     registry.register(_Given([checked, until]))
+    return generate_latest(registry)
+
+
+def render_backups(made_at: datetime | None) -> bytes:
+    """How old the newest backup is; nothing while there is none."""
+    if made_at is None:
+        return b""
+    age_s = (clock.now() - made_at).total_seconds()
+    registry = CollectorRegistry()
+    registry.register(_Given([GaugeMetricFamily("headgate_backup_age_seconds", "Since the newest backup.", age_s)]))
     return generate_latest(registry)
 
 

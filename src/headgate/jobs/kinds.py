@@ -14,7 +14,7 @@ from dataclasses import dataclass
 # airgap    bundles and the drop folder      2         0.5 s
 # ldap      directories                      1         1 s
 # advisories  feeds and files of advisories 1        0.3 s
-# upkeep    clean-up                         1         5 s
+# upkeep    clean-up, backups                1         1 s
 PUBLISH, SYNC, GATE, PROMOTE, FETCH = "publish", "sync", "gate", "promote", "fetch"
 AIRGAP, LDAP, UPKEEP = "airgap", "ldap", "upkeep"
 ADVISORIES = "advisories"
@@ -27,7 +27,7 @@ QUEUES = (
     (AIRGAP, 2, 0.5),
     (LDAP, 1, 1.0),
     (ADVISORIES, 1, 0.3),
-    (UPKEEP, 1, 5.0),
+    (UPKEEP, 1, 1.0),
 )
 
 
@@ -54,6 +54,7 @@ REFRESH_FEED = Kind("refresh-feed", "AdvisoryJobs", ADVISORIES)
 IMPORT_ADVISORIES = Kind("import-advisories", "AdvisoryJobs", ADVISORIES)
 EXPIRE_REQUESTS = Kind("expire-requests", "PromoteJobs", PROMOTE)
 COLLECT_GARBAGE = Kind("collect-garbage", "UpkeepJobs", UPKEEP)
+BACKUP = Kind("backup", "BackupJobs", UPKEEP)
 
 KINDS = {
     kind.name: kind
@@ -72,5 +73,6 @@ KINDS = {
         IMPORT_ADVISORIES,
         EXPIRE_REQUESTS,
         COLLECT_GARBAGE,
+        BACKUP,
     )
 }

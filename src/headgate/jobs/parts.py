@@ -7,6 +7,7 @@ from headgate.advisories.feeds import FeedService
 from headgate.airgap.drops import DropFolder
 from headgate.airgap.exports import Exports
 from headgate.airgap.importing import Importer
+from headgate.backups.service import BackupService
 from headgate.channels.routes import Routes
 from headgate.channels.signing import SigningService
 from headgate.conda.attestations import TrustRoot
@@ -47,3 +48,4 @@ class WorkerParts:
     airgap: AirgapParts
     records: RecordKeeper
     cards: CardKeeper
+    backups: BackupService

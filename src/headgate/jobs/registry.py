@@ -20,6 +20,7 @@ from headgate.delivery.sidecars import Sidecars
 from headgate.delivery.sources import FromStore, FromUpstream, Landing, WithPolicy
 from headgate.jobs.advisories import AdvisoryJobs
 from headgate.jobs.airgap import AirgapJobs, scan_drops
+from headgate.jobs.backups import BackupJobs
 from headgate.jobs.batch import BatchJobs
 from headgate.jobs.fetch import FetchJobs
 from headgate.jobs.gate import GateJobs
@@ -34,7 +35,8 @@ from headgate.jobs.upkeep import UpkeepJobs
 def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     """Make one of each class; what is returned closes what they opened."""
     folder = parts.store.folder
-    SyncJobs(parts, Turns(parts.database, folder.workers), partial(scan_drops, parts.airgap, parts.jobs))
+    turns = Turns(parts.database, folder.workers)
+    SyncJobs(parts, turns, partial(scan_drops, parts.airgap, parts.jobs))
     landing = Landing(parts.database, parts.store)
     flights = Flights(parts.store, landing)
     upstream = FromUpstream(parts.database, flights, parts.routes)
@@ -52,5 +54,6 @@ def make_jobs(parts: WorkerParts) -> Callable[[], Awaitable[None]]:
     GateJobs(parts.database)
     LdapJobs(parts.ldap)
     AdvisoryJobs(parts.database, parts.feeds, parts.routes, parts.store)
-    UpkeepJobs(parts.database, parts.store, parts.jobs)
+    UpkeepJobs(parts.database, parts.store, parts.jobs, turns)
+    BackupJobs(parts.database, parts.backups)
     return flights.close

@@ -81,6 +81,12 @@ class ExpireRequest(TypedDict):
     actor: str
 
 
+class BackupRequest(TypedDict):
+    """Make a backup."""
+
+    actor: str
+
+
 class UpkeepRequest(TypedDict):
     """Collect what nobody names any more."""
 

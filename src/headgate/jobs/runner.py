@@ -19,6 +19,7 @@ from headgate.channels.revisions import read_world
 from headgate.intake.attesting import check_again
 from headgate.jobs.airgap import look_across
 from headgate.jobs.archives import ArchiveKeeper
+from headgate.jobs.backups import BackupClock
 from headgate.jobs.engine import declare_queues, open_worker
 from headgate.jobs.executors import Executors
 from headgate.jobs.ldap import LdapClock
@@ -104,6 +105,7 @@ class _Around:
         # Soon after a start, so that a server which is restarted every day is cleaned up at all.
         self._cleaned_at = time.monotonic() - upkeep.interval_s + _FIRST_CLEAN_UP_S
         self._ldap = LdapClock(parts.database, parts.jobs, upkeep.ldap_interval)
+        self._backups = BackupClock(parts.backups, parts.jobs)
 
     async def look(self) -> None:
         """Look, for ever."""
@@ -149,6 +151,7 @@ class _Around:
             self._cleaned_at = time.monotonic()
             await self._parts.jobs.collect("headgate", self._upkeep.request)
         await self._ldap.look()
+        await self._backups.look()
 
     async def _render_what_fell_behind(self, channels: Iterable[Channel]) -> None:
         """Ask for the eager document of every subdir whose newest revision has none: the revision is the request."""

@@ -22,6 +22,7 @@ from headgate.db import tables
 from headgate.db.engine import Database, disk_errors, insert
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.kinds import (
+    BACKUP,
     CHANGE_ARTIFACTS,
     COLLECT_GARBAGE,
     EXPIRE_REQUESTS,
@@ -42,6 +43,7 @@ from headgate.jobs.kinds import (
 from headgate.jobs.progress import MAX_LINES
 from headgate.jobs.requests import (
     AdvisoriesRequest,
+    BackupRequest,
     BatchRequest,
     ExpireRequest,
     ExportRequest,
@@ -193,6 +195,10 @@ class JobService:
     async def collect(self, actor: str, request: UpkeepRequest, *, job_id: str | None = None) -> str:
         """Ask for a clean-up; its job id."""
         return await self._ask(COLLECT_GARBAGE, "collect", actor, request, job_id=job_id)
+
+    async def backup(self, actor: str, *, job_id: str | None = None) -> str:
+        """Ask for a backup; its job id. One already waiting or running is that one."""
+        return await self._ask(BACKUP, "backup", actor, BackupRequest(actor=actor), job_id=job_id)
 
     async def export(self, actor: str, channel: str, export: str) -> str:
         """Ask for the bundle that is wished for in the folder of `export`; its job id."""

@@ -5,9 +5,11 @@ from datetime import timedelta
 from dbos import DBOS, DBOSConfiguredInstance
 from sqlalchemy import delete
 
+from headgate.backups.service import COLLECTING
 from headgate.channels.collect import collect_blobs, collect_entries, collect_shards
 from headgate.db import tables
 from headgate.db.engine import Database
+from headgate.db.turns import Turns
 from headgate.jobs.engine import INSTANCE
 from headgate.jobs.requests import UpkeepRequest
 from headgate.jobs.service import JobService
@@ -21,11 +23,12 @@ _IDEMPOTENCY_AGE = timedelta(days=1)
 class UpkeepJobs(DBOSConfiguredInstance):
     """Cleans up."""
 
-    def __init__(self, database: Database, store: BlobStore, jobs: JobService) -> None:
+    def __init__(self, database: Database, store: BlobStore, jobs: JobService, turns: Turns) -> None:
         super().__init__(INSTANCE)
         self._jobs = jobs
         self._database = database
         self._store = store
+        self._turns = turns
 
     @DBOS.workflow(name="collect-garbage")
     async def collect(self, request: UpkeepRequest) -> dict[str, int]:
@@ -54,8 +57,9 @@ class UpkeepJobs(DBOSConfiguredInstance):
 
     @DBOS.step()
     async def blobs(self, request: UpkeepRequest) -> int:
-        """Blobs that no artifact and no document names."""
-        return await collect_blobs(self._database, self._store, timedelta(hours=request["blob_age_hours"]))
+        """Blobs that no artifact and no document names; not while a backup is being made, which may still need them."""
+        async with self._turns.take(COLLECTING):
+            return await collect_blobs(self._database, self._store, timedelta(hours=request["blob_age_hours"]))
 
     @DBOS.step()
     async def history(self, request: UpkeepRequest) -> int:

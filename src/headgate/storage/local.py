@@ -99,12 +99,12 @@ class BlobBatch:
         with disk_errors():
             for writer in self._writers:
                 writer.file.flush()
-            _flush(self._folder.incoming)
+            flush_disk(self._folder.incoming)
             for writer in self._writers:
                 target = self._folder.blobs / blob_key(writer.sha256)
                 target.parent.mkdir(mode=0o700, exist_ok=True)
                 writer.path.replace(target)
-            _flush(self._folder.blobs)
+            flush_disk(self._folder.blobs)
         for writer in self._writers:
             writer.file.close()
         self._writers.clear()
@@ -212,7 +212,7 @@ def _remove_unheld(path: Path) -> bool:
     return False
 
 
-def _flush(folder: Path) -> None:
+def flush_disk(folder: Path) -> None:
     """Bring everything that was written to the file system of a folder to the disk (syncfs(2))."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -227,7 +227,12 @@ def move_durably(source: Path, target: Path) -> None:
     """Rename into place, and see to it that a power cut does not undo that."""
     target.parent.mkdir(mode=0o700, exist_ok=True)
     source.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
+    fsync_folder(target.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -15,7 +15,7 @@ from headgate.airgap.exports import Export
 from headgate.airgap.keys import parse_public_key
 from headgate.airgap.manifest import MAX_MANIFEST_BYTES, Selection, check_since, decode_manifest
 from headgate.airgap.selection import parse_selection
-from headgate.airgap.wishes import MAX_SELECTION_BYTES, SINCE, decode_selection, write_selection
+from headgate.airgap.wishes import MAX_SELECTION_BYTES, SINCE, decode_selection, read_followed, write_selection
 from headgate.conda.names import ChannelName
 from headgate.doors.api.callers import Caller, ChannelPath, Exporting, Services, require
 from headgate.doors.api.forms import FormFile, iter_form
@@ -35,6 +35,7 @@ _SELECTION: dict[str, Any] = {
         "specs": {"type": "array", "items": {"type": "string"}},
         "files": {"type": "object", "additionalProperties": {"type": "string"}},
         "has_advisories": {"type": "boolean", "description": "And all that is known of advisories."},
+        "policy": {"type": "string", "description": "Only what this policy would let pass if it were enforced here."},
     },
     "example": {"subdirs": ["noarch", "linux-64"], "specs": ["numpy >=2"], "files": {}},
 }
@@ -71,8 +72,12 @@ async def export_bundle(request: Request, visit: Exporting, services: Services) 
     with disk_errors():
         folder.mkdir(mode=0o700)
     try:
-        if (await _write_wish(request, visit.channel.name, folder)).has_advisories:
+        wanted = await _write_wish(request, visit.channel.name, folder)
+        if wanted.has_advisories:
             require(visit.principal, Permission.ADVISORY_READ)
+        if wanted.policy:
+            require(visit.principal, Permission.POLICY_READ)
+            await services.core.policies.get(wanted.policy)
     except BaseException:
         services.exports.remove(export_id)
         raise
@@ -158,7 +163,10 @@ async def _export(services: ApiServices, channel: str, job_id: str) -> Export:
 
 
 async def _write_wish(request: Request, channel: str, folder: Path) -> Selection:
-    """Write down what the request wants. Raises Invalid `selection-invalid`, Conflict `bundle-foreign`, and others."""
+    """Write down what the request wants; what that comes to, given what it follows.
+
+    Raises Invalid `selection-invalid`, Conflict `bundle-foreign`, and others.
+    """
     content_type = request.headers.get("content-type", "")
     data = b""
     if content_type.lower().startswith(_FORM):
@@ -170,9 +178,11 @@ async def _write_wish(request: Request, channel: str, folder: Path) -> Selection
     else:
         data = await _read(request.stream(), MAX_SELECTION_BYTES)
     wanted = decode_selection(data or b"{}")
-    selection = parse_selection(wanted.subdirs, wanted.specs, wanted.files, has_advisories=wanted.has_advisories)
+    selection = parse_selection(
+        wanted.subdirs, wanted.specs, wanted.files, has_advisories=wanted.has_advisories, policy=wanted.policy
+    )
     await asyncio.to_thread(write_selection, folder, selection)
-    return selection
+    return await asyncio.to_thread(read_followed, folder)
 
 
 async def _take_since(file: FormFile, channel: str, path: Path) -> None:

@@ -18,6 +18,7 @@ from headgate.approvals.promotions import PromotionService
 from headgate.approvals.requests import RequestService
 from headgate.approvals.rules import RulesService
 from headgate.audit.room import AuditRoom
+from headgate.backups.service import BackupService
 from headgate.channels.authorities import AuthorityService
 from headgate.channels.catalog import Catalog
 from headgate.channels.exempting import ExemptionService
@@ -105,6 +106,10 @@ class ApiCore(Protocol):
     @property
     def retention(self) -> Retention:
         """Looks ahead to the next clean-up."""
+
+    @property
+    def backups(self) -> BackupService:
+        """Makes and lists backups."""
 
     @property
     def life(self) -> Life:

@@ -23,6 +23,7 @@ PARTS: Sequence[tuple[str, str, Permission]] = (
     ("Bundles", "/admin/bundles", Permission.BUNDLE_TRUST),
     ("Jobs", "/admin/jobs", Permission.JOB_MANAGE),
     ("Storage", "/admin/storage", Permission.JOB_MANAGE),
+    ("Backups", "/admin/backups", Permission.JOB_MANAGE),
     ("Health", "/admin/health", Permission.JOB_MANAGE),
     ("Settings", "/admin/settings", Permission.NETWORK_MANAGE),
 )

@@ -21,6 +21,7 @@ from headgate.doors.web import (
     api_docs,
     asking,
     audit,
+    backups,
     bundles,
     bundles_in,
     channel,
@@ -126,6 +127,7 @@ ROUTES: Final = [
     *network.ROUTES,
     *signing.ROUTES,
     *jobs.ROUTES,
+    *backups.ROUTES,
     *system.ROUTES,
 ]
 _PLACES: Final = {route.path.split("/")[1] for route in ROUTES}

@@ -18,7 +18,7 @@ from headgate.airgap.exports import Export
 from headgate.airgap.keys import parse_signature
 from headgate.airgap.manifest import Selection
 from headgate.airgap.selection import parse_selection
-from headgate.airgap.wishes import write_selection, write_since
+from headgate.airgap.wishes import read_followed, write_selection, write_since
 from headgate.channels.model import Channel, ChannelKind
 from headgate.conda.locks import parse_lock
 from headgate.doors.web.channel import frame, may_carry
@@ -69,6 +69,10 @@ async def export(viewer: Viewer, form: Mapping[str, str]) -> Response:
         await asyncio.to_thread(write_selection, folder, selection)
         if since is not None:
             await asyncio.to_thread(write_since, folder, channel.name, since)
+        wanted = await asyncio.to_thread(read_followed, folder)
+        if wanted.policy:
+            viewer.require(Permission.POLICY_READ)
+            await viewer.services.core.policies.get(wanted.policy)
     except BaseException as error:
         exports.remove(export_id)
         if isinstance(error, HeadgateError) and not isinstance(error, Refused):
@@ -130,6 +134,8 @@ async def _page(viewer: Viewer, channel: Channel, form: Mapping[str, str], wrong
     if not may_export:
         viewer.require(Permission.CHANNEL_MANAGE, channel)
     offers = await _offers(viewer, channel) if may_export else []
+    may_judge = may_export and viewer.may(Permission.POLICY_READ)
+    policies = await viewer.services.core.policies.list_policies() if may_judge else []
     return viewer.page(
         "bundles.html",
         422 if wrong else 200,
@@ -138,6 +144,7 @@ async def _page(viewer: Viewer, channel: Channel, form: Mapping[str, str], wrong
         offers=offers,
         may_export=may_export,
         may_read_advisories=viewer.may(Permission.ADVISORY_READ),
+        policies=[one.policy.name for one in policies],
         may_import=channel.kind is ChannelKind.BUNDLE and viewer.may(Permission.CHANNEL_MANAGE, channel),
         form=form,
         wrong=wrong,
@@ -195,7 +202,10 @@ async def _wish(viewer: Viewer, channel: Channel, form: Mapping[str, str]) -> tu
     has_advisories = "has_advisories" in form
     if has_advisories:
         viewer.require(Permission.ADVISORY_READ)
-    selection = parse_selection(lines_of(form.get("subdirs", "")), specs, files, has_advisories=has_advisories)
+    policy = form.get("policy", "").strip()
+    selection = parse_selection(
+        lines_of(form.get("subdirs", "")), specs, files, has_advisories=has_advisories, policy=policy
+    )
     if text := form.get("since", "").strip():
         return selection, text.encode()
     if earlier := form.get("earlier"):

@@ -43,7 +43,7 @@ async def show_home(viewer: Viewer) -> Response:
     if viewer.visitor is not None:
         waiting = await _requests(viewer)
         broken = [*await _mirrors(viewer), *await _feeds(viewer), *await _jobs(viewer)]
-        broken += [*_disk(viewer), *await _certificates(viewer), *await _tokens(viewer)]
+        broken += [*await _backups(viewer), *_disk(viewer), *await _certificates(viewer), *await _tokens(viewer)]
     return viewer.page(
         "home.html",
         channels=channels,
@@ -122,6 +122,13 @@ async def _jobs(viewer: Viewer) -> list[Matter]:
         for one in await viewer.services.jobs.list_jobs(limit=50)
         if one.state == "failed" and one.created_at > since
     ][:_MOST]  # fmt: skip
+
+
+async def _backups(viewer: Viewer) -> list[Matter]:
+    if not viewer.may(Permission.JOB_MANAGE):
+        return []
+    concern = (await viewer.services.core.backups.standing()).concern
+    return [] if concern is None else [Matter("A backup is missing", concern, "/admin/backups", state="blocked")]
 
 
 def _disk(viewer: Viewer) -> list[Matter]:

@@ -67,11 +67,11 @@ async def _states(jobs: JobService, number: str) -> AsyncIterator[Mapping[str, A
 
 
 def _state(job: Job) -> dict[str, Any]:
-    """Of all its steps together: done, of how many, and in words."""
-    parts = [one for one in (job.progress or {}).values() if isinstance(one, dict)]
-    done, total = (sum(int(one.get(key) or 0) for one in parts) for key in ("done", "total"))
-    steps = [str(one["step"]) for one in parts if one.get("step")]
-    return {"value": done, "most": max(total, 1), "text": steps[-1] if steps else job.state}
+    """Of all its steps together: done, of how many (bytes, where they are known), and in words."""
+    shown = job.progress or {}
+    unit = "bytes" if shown.get("total_bytes") else "items"
+    done, total = (int(shown.get(f"{which}_{unit}") or 0) for which in ("done", "total"))
+    return {"value": done, "most": max(total, done, 1), "text": shown.get("step") or job.state}
 
 
 @change

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from headgate.access.permissions import Permission
 from headgate.channels.health import (
     Level,
+    check_backups,
     check_failed,
     check_feeds,
     check_mirrors,
@@ -65,12 +66,14 @@ async def show_health(viewer: Viewer) -> Response:
     services, core, now = viewer.services, viewer.services.core, clock.now()
     disk = await asyncio.to_thread(shutil.disk_usage, core.place.folder.root)
     jobs = await services.jobs.list_jobs(limit=_LAST_JOBS)
+    standing = await core.backups.standing()
     signing = check_signing(await core.signing.read(), now)
     checks = [
         check_space(disk.free, disk.total),
         *await check_mirrors(core.database),
         *check_feeds(await services.advisories.feeds.list_feeds(), now),
         check_stale(len(await core.policies.pending(world_of(viewer)))),
+        check_backups(standing.is_on, [one.paper.made_at for one in standing.backups], standing.concern),
         check_failed(sum(job.state == "failed" for job in jobs)),
         *([] if signing is None else [signing]),
     ]
