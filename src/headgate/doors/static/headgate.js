@@ -300,3 +300,8 @@ function prepare(root) {
 
 document.addEventListener("htmx:after:swap", () => prepare(document));
 prepare(document);
+// On a narrow screen tabs are a strip that scrolls.
+all(".tabs [aria-current]").forEach((tab) => {
+  const strip = tab.closest("ul");
+  strip.scrollLeft = tab.offsetLeft - strip.offsetLeft - (strip.clientWidth - tab.offsetWidth) / 2;
+});
