@@ -43,6 +43,7 @@ from headgate.doors.metrics import (
 from headgate.doors.problems import send_problem
 from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
+from headgate.kernel.memory import steady_collector
 from headgate.logs import set_up_logs
 
 _CONDA = (b"/conda/", b"/get/", b"/t/", b"/api/repo/")
@@ -70,6 +71,7 @@ class Application:
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
         await self._services.start()
+        steady_collector()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._services.close()
