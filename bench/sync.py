@@ -1,7 +1,9 @@
 """Full sync and publish of 600,000 records, and the next day's, on one core, from an upstream over HTTP on another."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from bench.peers import plain_files
@@ -21,7 +23,7 @@ def run(bench: Bench) -> list[Figure]:
     floor, plain, full, next_day = Samples(), Samples(), Samples(), Samples()
     for number in range(bench.runs):
         floor.append(run_child(_WORK, "floor", document, core=bench.server_core))
-        first, second = _two_days(bench, number)
+        first, second = two_days(bench, f"sync-{number}", place_day)
         full.append(first)
         next_day.append(second)
         if number == 0:  # the peer is slow, and steady
@@ -29,10 +31,9 @@ def run(bench: Bench) -> list[Figure]:
     return _times(floor, plain, full, next_day) + _peaks(floor, plain, full, next_day)
 
 
-def _two_days(bench: Bench, number: int) -> list[dict[str, Any]]:
-    """A new data folder that follows day 0, then day 1, each in a process of its own."""
-    folder, data = bench.folder("sync-upstream"), bench.scratch / f"sync-data-{number}"
-    place_day(0, folder)
+def two_days(bench: Bench, name: str, place: Callable[[int, Path], None]) -> Samples:
+    """A new data folder that follows day 0, then day 1, each in a process of its own; `place` makes a folder that day."""
+    folder, data = bench.folder(f"{name}-upstream"), bench.scratch / f"{name}-data"
     answers = []
     with ExitStack() as stack:
         with on_core(bench.client_core):
@@ -40,50 +41,46 @@ def _two_days(bench: Bench, number: int) -> list[dict[str, Any]]:
         made = headgate("init", "--data", data, "--upstream", upstream.url)
         assert made.returncode == 0, made.stderr
         for day in (0, 1):
-            place_day(day, folder)
+            place(day, folder)
             answers.append(run_child(_WORK, "headgate", data, _CHANNEL, SUBDIR, core=bench.server_core))
     shutil.rmtree(data)
+    shutil.rmtree(folder)
     return answers
 
 
-def _of(samples: Samples, step: str, clock: str = "wall") -> list[float]:
+def next_day_figure(path: str, full: Samples, next_day: Samples) -> Figure:
+    """What the next day takes, documents and all, against the first."""
+    later, aim = of(next_day, "sum"), at_most(0.2, is_ratio=True)
+    changed = f"{next_day[0]['changed']:,} names"
+    return Figure(path, "next day", later, "s", _FULL, ratio_of(later, of(full, "sum")), aim, changed)
+
+
+def of(samples: Samples, step: str, clock: str = "wall") -> list[float]:
+    """Seconds of a step, or of both (`sum`), by one clock."""
     if step == "sum" and "sum" not in samples[0]:
         return [one["sync"][clock] + one["render"][clock] for one in samples]
     return [one[step][clock] for one in samples]
 
 
 def _times(floor: Samples, plain: Samples, full: Samples, next_day: Samples) -> list[Figure]:
-    base, total = _of(floor, "sum"), _of(full, "sum")
+    base, total = of(floor, "sum"), of(full, "sum")
     names = f"{full[0]['changed']:,} names"
-    changed = f"{next_day[0]['changed']:,} names"
     figures = [
         Figure(_PATH, "the floor", base, "s"),
-        Figure(_PATH, "plain json", _of(plain, "sum"), "s", _FLOOR, ratio_of(_of(plain, "sum"), base)),
+        Figure(_PATH, "plain json", of(plain, "sum"), "s", _FLOOR, ratio_of(of(plain, "sum"), base)),
         Figure(_PATH, "full", total, "s", _FLOOR, ratio_of(total, base), at_most(3, is_ratio=True), names),
     ]
-    floor_s, full_s = _of(floor, "sum", "cpu"), _of(full, "sum", "cpu")
+    floor_s, full_s = of(floor, "sum", "cpu"), of(full, "sum", "cpu")
     figures.append(Figure(_PATH, "the floor, processor time", floor_s, "s"))
     figures.append(Figure(_PATH, "full, processor time", full_s, "s", _FLOOR, ratio_of(full_s, floor_s)))
     for step, label in (("sync", "full, until the shard index is committed"), ("render", f"full, {DOCUMENT}")):
-        figures.append(Figure(_PATH, label, _of(full, step), "s", _FLOOR, ratio_of(_of(full, step), base)))
-    later = _of(next_day, "sum")
-    figures.append(
-        Figure(
-            _PATH,
-            "next day",
-            later,
-            "s",
-            _FULL,
-            ratio_of(later, total),
-            at_most(0.2, is_ratio=True),
-            changed,
-        )
-    )
+        figures.append(Figure(_PATH, label, of(full, step), "s", _FLOOR, ratio_of(of(full, step), base)))
+    figures.append(next_day_figure(_PATH, full, next_day))
     for step, label in (("sync", "next day, until the shard index is committed"), ("render", f"next day, {DOCUMENT}")):
-        ratio = ratio_of(_of(next_day, step), total)
-        figures.append(Figure(_PATH, label, _of(next_day, step), "s", _FULL, ratio))
+        ratio = ratio_of(of(next_day, step), total)
+        figures.append(Figure(_PATH, label, of(next_day, step), "s", _FULL, ratio))
     for step, label in (("sum", "next day, processor time"), ("sync", "next day, processor time without documents")):
-        seconds = _of(next_day, step, "cpu")
+        seconds = of(next_day, step, "cpu")
         figures.append(Figure(_PATH, label, seconds, "s", _FULL, ratio_of(seconds, full_s)))
     return figures
 

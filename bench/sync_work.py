@@ -71,7 +71,7 @@ async def _headgate(data: Path, channel_name: str, subdir: Subdir) -> dict[str, 
 
 def _floor(path: Path) -> dict[str, Any]:
     with Clock.measured() as clock:
-        document = _unpacked(path)
+        document = unpacked(path)
         compressor = zstandard.ZstdCompressor(level=3)
         for fragments in split_repodata(document).names.values():
             packed = compressor.compress(b"".join([*fragments.packages.values(), *fragments.conda.values()]))
@@ -82,12 +82,13 @@ def _floor(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     with Clock.measured() as clock:
-        document = json.loads(_unpacked(path))
+        document = json.loads(unpacked(path))
         zstandard.ZstdCompressor(level=3).compress(json.dumps(document).encode())
     return {"sum": _seconds(clock), "peak": status_bytes("VmHWM")}
 
 
-def _unpacked(path: Path) -> bytes:
+def unpacked(path: Path) -> bytes:
+    """A document as it is before it is compressed."""
     with path.open("rb") as file:
         return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True).read()
 

@@ -10,6 +10,7 @@ without their 25 MB, and starts sooner.
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ from headgate.http.masking import mask_url
 from headgate.kernel.errors import HeadgateError, NotFound, Unavailable
 from headgate.kernel.memory import steady_collector
 from headgate.logs import set_up_logs
+from headgate.reports.recent import Recent
 
 _CONDA = (b"/conda/", b"/get/", b"/t/", b"/api/repo/")
 _SMALL = (b"/assets/", b"/health/", b"/metrics")
@@ -59,7 +61,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._conda = build_conda_door(services)
-        self._people: asyncio.Task[_PeopleDoors] | None = None
+        self._people = Recent(math.inf)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """The ASGI entry."""
@@ -97,10 +99,7 @@ class Application:
                 await doors.web(dict(scope), receive, cast(Any, Counted(send, "web")))
 
     async def _open(self) -> "_PeopleDoors":
-        failed = self._people is not None and self._people.done() and self._people.exception() is not None
-        if self._people is None or failed:
-            self._people = asyncio.create_task(asyncio.to_thread(_open_people_doors, self._services))
-        return await asyncio.shield(self._people)  # whoever leaves does not take them from the others
+        return await self._people.get("doors", lambda: asyncio.to_thread(_open_people_doors, self._services))
 
     async def _guarded(self, scope: Scope, send: Send, door: str) -> None:
         counted = Counted(send, door)

@@ -8,8 +8,9 @@ from pathlib import Path
 from headgate.backups.copying import iter_named
 from headgate.backups.databases import find_damage
 from headgate.backups.papers import PAPER, Paper, read_paper
+from headgate.conda.names import Sha256
 from headgate.kernel.errors import NotFound
-from headgate.storage.paths import DataFolder
+from headgate.storage.paths import DataFolder, blob_key
 
 _MOST_FLAWS = 20
 
@@ -50,12 +51,12 @@ def check_backup(folder: Path, *, is_deep: bool, told: Callable[[int], None] = l
     for path in (data.settings, data.secret):
         if not path.is_file():
             found.blame(f"{path.name} is missing.")
-    for name in paper.databases:
-        damage = find_damage(folder / name)
+    damages = {name: find_damage(folder / name) for name in paper.databases}
+    for name, damage in damages.items():
         found.databases.append(name)
         if damage is not None:
             found.blame(f"{name} is damaged: {damage}.")
-    if data.database.name in paper.databases and data.database.is_file() and find_damage(data.database) is None:
+    if damages.get(data.database.name, "not in it") is None:
         _check_named(found, data, told)
     elif not paper.databases:
         _check_present(found, data, told)
@@ -80,11 +81,11 @@ def _check_present(found: Examination, data: DataFolder, told: Callable[[int], N
     for path in sorted(data.blobs.glob("??/*")):
         found.blobs += 1
         found.bytes += path.stat().st_size
-        _check_digest(found, data, path.name, told)
+        _check_digest(found, data, Sha256(path.name), told)
 
 
-def _check_digest(found: Examination, data: DataFolder, sha256: str, told: Callable[[int], None]) -> None:
-    path = data.blobs / sha256[:2] / sha256
+def _check_digest(found: Examination, data: DataFolder, sha256: Sha256, told: Callable[[int], None]) -> None:
+    path = data.blobs / blob_key(sha256)
     if found.is_deep:
         with path.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != sha256:

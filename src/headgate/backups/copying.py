@@ -25,9 +25,10 @@ import msgspec
 from headgate.backups.databases import check_whole, copy_database, opened, read_schema
 from headgate.backups.papers import ELSEWHERE, PAPER, PART, Paper, render_paper
 from headgate.backups.shelf import Backup, BackupShelf, disk_errors
+from headgate.conda.names import Sha256
 from headgate.kernel import clock
 from headgate.storage.local import flush_disk, fsync_folder
-from headgate.storage.paths import DataFolder
+from headgate.storage.paths import DataFolder, blob_key
 
 _PIECE_BYTES = 4 << 20
 # What jobs that wait have been sent, and what the settings and every secret hang on.
@@ -218,7 +219,7 @@ class Copier:
                 self.tally.bytes += len(piece)
         self.tally.files += 1
 
-    def _iter_missing(self, database: Path, blobs: Path) -> Iterator[str]:
+    def _iter_missing(self, database: Path, blobs: Path) -> Iterator[Sha256]:
         for sha256, _, found in iter_named(database, blobs):
             self._heed()
             if found is None:
@@ -229,12 +230,13 @@ class Copier:
             raise Stopped
 
 
-def iter_named(database: Path, blobs: Path) -> Iterator[tuple[str, int, int | None]]:
+def iter_named(database: Path, blobs: Path) -> Iterator[tuple[Sha256, int, int | None]]:
     """The sha256 of every blob that a copied database names, its size by the database, and on the disk (None: absent)."""
     with contextlib.closing(opened(database)) as connection:
-        for sha256, size_bytes in connection.execute("SELECT sha256, size_bytes FROM blob ORDER BY sha256"):
+        for named, size_bytes in connection.execute("SELECT sha256, size_bytes FROM blob ORDER BY sha256"):
+            sha256 = Sha256(named)
             try:
-                found = (blobs / sha256[:2] / sha256).stat().st_size
+                found = (blobs / blob_key(sha256)).stat().st_size
             except FileNotFoundError:
                 found = None
             yield sha256, size_bytes, found

@@ -75,7 +75,7 @@ def check_space(free_bytes: int, total_bytes: int) -> Check:
     return Check("disk space", level, sentence, "/admin/storage")
 
 
-def check_backups(is_on: bool, made_at: Sequence[datetime], concern: str | None) -> Check:  # noqa: FBT001 - as it is said
+def check_backups(made_at: Sequence[datetime], concern: str | None, *, is_on: bool) -> Check:
     """How it stands with backups; `made_at`: of each, the newest first."""
     if not is_on:
         return Check("backups", Level.WARN, "Backups are off: set backup.folder in the settings.", "/admin/backups")

@@ -33,12 +33,13 @@ def become_wire(record: Record) -> Record:
         value = record.get(key)
         if value is not None:
             try:
-                record[key] = raw = unhexlify(value)
-            except (TypeError, ValueError):
+                raw = unhexlify(value) if isinstance(value, str) else b""
+            except ValueError:
                 raw = b""
             if len(raw) != size:
                 what = f"The {key} of a record is {value!r:.100}, not {2 * size} hexadecimal digits."
                 raise Invalid("record-digest-invalid", what)
+            record[key] = raw
     return record
 
 

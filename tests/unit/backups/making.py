@@ -10,7 +10,7 @@ from headgate.backups.service import BackupService
 from headgate.backups.shelf import Backup
 from headgate.bootstrap import Services
 from headgate.channels.model import ChannelKind
-from headgate.conda.names import ChannelName
+from headgate.conda.names import ChannelName, Sha256
 from headgate.jobs.backups import forget_job
 from tests.packages import package
 
@@ -24,7 +24,7 @@ async def make(backups: BackupService, job: str) -> tuple[Backup, list[str]]:
     return await backups.make("ada", job, report, forget_job)
 
 
-async def upload(services: Services, name: str) -> str:
+async def upload(services: Services, name: str) -> Sha256:
     """Give a channel a file; its sha256."""
     team = ChannelName("team")
     if services.catalog.find(team) is None:
@@ -37,7 +37,7 @@ async def upload(services: Services, name: str) -> str:
 
     taken = await services.uploads.take("test", services.catalog.get(team), filename, body())
     await services.snapshots.reload()
-    return str(taken.sha256)
+    return taken.sha256
 
 
 def put(folder: Path, moment: datetime, *, is_whole: bool = True, job: str = "") -> Path:

@@ -40,7 +40,7 @@ async def test_backup_is_a_data_folder_without_what_is_under_way(
     assert (made.folder / "secret.key").read_bytes() == place.folder.secret.read_bytes()
     assert (made.folder / "secret.key").stat().st_mode & 0o777 == 0o600
     assert made.folder.stat().st_mode & 0o777 == 0o700
-    assert blob_of(made.folder, sha256).read_bytes() == services.core.store.path(sha256).read_bytes()  # type: ignore[arg-type]
+    assert blob_of(made.folder, sha256).read_bytes() == services.core.store.path(sha256).read_bytes()
     assert (made.folder / "imports" / "x.bundle").read_text() == "waited for"
     assert made.paper.files == sum(path.is_file() for path in made.folder.rglob("*")) - 1, "all but the paper"
     assert (made.paper.said is None) == is_sqlite
@@ -56,7 +56,7 @@ async def test_what_the_backup_before_has_is_linked_from_there_and_never_from_th
     two, _ = await make(backups, "job-2")
     assert blob_of(two.folder, first).samefile(blob_of(one.folder, first))
     for sha256 in (first, second):
-        live = services.core.store.path(sha256)  # type: ignore[arg-type]
+        live = services.core.store.path(sha256)
         assert not blob_of(two.folder, sha256).samefile(live)
         assert blob_of(two.folder, sha256).read_bytes() == live.read_bytes()
     assert (one.paper.linked_files, two.paper.linked_files) == (0, 1)
@@ -67,7 +67,7 @@ async def test_a_link_that_would_be_of_another_size_is_not_made(services: Servic
     one, _ = await make(backups, "job-1")
     blob_of(one.folder, sha256).write_bytes(b"cut")
     two, _ = await make(backups, "job-2")
-    assert blob_of(two.folder, sha256).read_bytes() == services.core.store.path(sha256).read_bytes()  # type: ignore[arg-type]
+    assert blob_of(two.folder, sha256).read_bytes() == services.core.store.path(sha256).read_bytes()
 
 
 async def test_what_cannot_be_made_leaves_nothing_behind(
@@ -122,7 +122,7 @@ async def test_a_file_that_the_data_folder_lost_is_counted_and_the_rest_is_kept(
     services: Services, backups: BackupService
 ) -> None:
     lost, kept = await upload(services, "lost"), await upload(services, "kept")
-    services.core.store.remove(lost)  # type: ignore[arg-type]
+    services.core.store.remove(lost)
     made, _ = await make(backups, "job-1")
     assert made.paper.missing_files == (1 if services.core.database.is_sqlite else 0)
     assert blob_of(made.folder, kept).exists()

@@ -73,7 +73,7 @@ async def show_health(viewer: Viewer) -> Response:
         *await check_mirrors(core.database),
         *check_feeds(await services.advisories.feeds.list_feeds(), now),
         check_stale(len(await core.policies.pending(world_of(viewer)))),
-        check_backups(standing.is_on, [one.paper.made_at for one in standing.backups], standing.concern),
+        check_backups([one.paper.made_at for one in standing.backups], standing.concern, is_on=standing.is_on),
         check_failed(sum(job.state == "failed" for job in jobs)),
         *([] if signing is None else [signing]),
     ]
