@@ -40,7 +40,7 @@ async def read_map(
     if until is not None:
         statement = statement.where(columns.revision <= until)
     rows = await connection.execute(statement.order_by(columns.revision))
-    return {row.name: row.digest for row in rows}
+    return dict(rows.all())
 
 
 class Maps:

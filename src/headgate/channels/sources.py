@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headgate.channels.model import Source, SourceKind
 from headgate.db import tables
 from headgate.db.engine import chunks, insert
+from headgate.db.tables_documents import source_outline
 from headgate.kernel import clock
 
 # Above this many names one scan of the whole map is cheaper than asking for each.
@@ -91,13 +92,30 @@ async def forget_fingerprints(connection: AsyncConnection, sources: Collection[i
     await connection.execute(update(tables.source_shard).where(chosen).values(fingerprint=b""))
 
 
+async def read_outline(connection: AsyncConnection, source_subdir: int) -> bytes | None:
+    """By what the upstream's next document is read, packed."""
+    columns = source_outline.c
+    found = await connection.execute(select(columns.body).where(columns.source_subdir_id == source_subdir))
+    body: bytes | None = found.scalar_one_or_none()
+    return body
+
+
+async def save_outline(connection: AsyncConnection, source_subdir: int, body: bytes | None) -> None:
+    """Keep what the next document is to be read by."""
+    if body is None:
+        await connection.execute(delete(source_outline).where(source_outline.c.source_subdir_id == source_subdir))
+        return
+    statement = insert(connection, source_outline).values(source_subdir_id=source_subdir, body=body)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["source_subdir_id"], set_={"body": body}))
+
+
 async def read_source_shards(connection: AsyncConnection, source_subdir: int) -> dict[str, tuple[bytes, bytes]]:
     """Every name's (fingerprint, digest)."""
     columns = tables.source_shard.c
     rows = await connection.execute(
         select(columns.name, columns.fingerprint, columns.digest).where(columns.source_subdir_id == source_subdir)
     )
-    return {row.name: (row.fingerprint, row.digest) for row in rows}
+    return {name: (fingerprint, digest) for name, fingerprint, digest in rows}
 
 
 async def read_offers(
@@ -140,7 +158,7 @@ async def _rows(
     connection: AsyncConnection, statement: Select[Any], column: Any, names: Collection[str] | None
 ) -> list[tuple[str, bytes | None]]:
     if names is None or len(names) > _MANY_NAMES:
-        rows = [(row[0], row[1]) for row in await connection.execute(statement)]
+        rows = [(name, digest) for name, digest in await connection.execute(statement)]
         return rows if names is None else [row for row in rows if row[0] in names]
     found: list[tuple[str, bytes | None]] = []
     for some in chunks(sorted(names)):

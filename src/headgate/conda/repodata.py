@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -83,16 +83,31 @@ class Fragments(msgspec.Struct):
         return shard
 
 
+class Run(NamedTuple):
+    """Members of a map that follow each other and name one package; "" when they name none.
+
+    `first`: a file name; `last`: a record. `size`: the bytes of their file names and records, without what stands around them.
+    """
+
+    package: str
+    first: str
+    members: int
+    size: int
+    last: msgspec.Raw
+
+
 class Repodata(msgspec.Struct):
     """A document taken apart: `info`, fragments by package name, unknown top-level keys as raw JSON.
 
-    `skipped` holds keys that name no package (CEP 26) and were left out.
+    `skipped` holds keys that name no package (CEP 26) and were left out; `packages` and `conda` the runs of both maps.
     """
 
     info: dict[str, Any]
     names: dict[str, Fragments]
     extras: RawMap
     skipped: list[str]
+    packages: list[Run]
+    conda: list[Run]
 
 
 def _decode_records(records: RawMap) -> dict[str, Record]:
@@ -114,12 +129,12 @@ def split_repodata(document: bytes | memoryview) -> Repodata:
         what = f"This is not a repodata document ({_opening(document)}): {error}."
         raise Invalid("repodata-invalid", what) from error
     grouping = _Grouping()
-    grouping.add_files(found.packages, attrgetter("packages"))
-    grouping.add_files(found.conda, attrgetter("conda"))
+    packages = grouping.add_files(found.packages, attrgetter("packages"))
+    conda = grouping.add_files(found.conda, attrgetter("conda"))
     for group, records in found.v3.items():
         grouping.add_v3(group, records)
     grouping.add_removed(found.removed)
-    return Repodata(info=found.info, names=grouping.names, extras=extras, skipped=grouping.skipped)
+    return Repodata(found.info, grouping.names, extras, grouping.skipped, packages, conda)
 
 
 def _read(document: bytes | memoryview) -> tuple[_Usual, RawMap]:
@@ -163,20 +178,27 @@ class _Grouping:
             found = self.names[name] = Fragments(packages={}, conda={}, v3={}, removed=[])
         return found
 
-    def add_files(self, records: RawMap, map_of: Callable[[Fragments], RawMap]) -> None:
-        """File one map. Documents are sorted, so the name is looked up only where it changes."""
+    def add_files(self, records: RawMap, map_of: Callable[[Fragments], RawMap]) -> list[Run]:
+        """File one map; its runs. Documents are sorted, so the name is looked up only where it changes."""
         nameless: RawMap = {}
-        last, target = "", nameless
-        for filename, raw in records.items():
+        runs: list[Run] = []
+        last, first, target, package = None, "", nameless, ""
+        members, size, raw = 0, 0, msgspec.Raw()
+        for filename, record in records.items():
             try:
                 name, _, _ = filename.rsplit("-", 2)
             except ValueError:
                 name = ""
             if name != last:
+                runs.append(Run(package, first, members, size, raw))
                 fragments = self._of(name)
-                last, target = name, nameless if fragments is None else map_of(fragments)
-            target[filename] = raw
+                package, target = ("", nameless) if fragments is None else (name, map_of(fragments))
+                last, first, members, size = name, filename, 0, 0
+            target[filename] = raw = record
+            members += 1
+            size += len(filename) + len(raw)
         self.skipped.extend(nameless)
+        return [*runs, Run(package, first, members, size, raw)][1:]
 
     def add_v3(self, group: str, records: RawMap) -> None:
         """File one group. A wheel's stem has dashes of its own, so the name comes from the record."""

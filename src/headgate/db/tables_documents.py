@@ -1,4 +1,4 @@
-"""What is kept beside rendered documents."""
+"""What is kept beside documents: beside rendered ones, and of those that were read."""
 
 from sqlalchemy import Column, ForeignKey, PrimaryKeyConstraint, String, Table
 
@@ -14,4 +14,12 @@ document_layout = Table(
     Column("sha256", String, nullable=False),
     Column("body", Bytes, nullable=False),
     PrimaryKeyConstraint("channel_id", "subdir"),
+)
+
+# By what the next document of an upstream is read; it saves work, and may go at any time.
+source_outline = Table(
+    "source_outline",
+    metadata,
+    Column("source_subdir_id", Key, ForeignKey("source_subdir.id", ondelete="CASCADE"), primary_key=True),
+    Column("body", Bytes, nullable=False),
 )

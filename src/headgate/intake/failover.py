@@ -28,15 +28,17 @@ class MirrorReader:
         self._keep = keep
         self._answered = readers[0]
 
-    async def fetch(self, previous: UpstreamState | None) -> UpstreamListing | Unchanged | Missing:
+    async def fetch(
+        self, previous: UpstreamState | None, outline: bytes | None = None
+    ) -> UpstreamListing | Unchanged | Missing:
         """As `UpstreamReader.fetch`; what is raised is what the last of them said."""
         *others, last = self._readers
         for reader in others:
             try:
-                return await self._ask(reader, previous)
+                return await self._ask(reader, previous, outline)
             except Unavailable as error:
                 log.warning("upstream_failed_over", code=error.code, reason=error.message)
-        return await self._ask(last, previous)
+        return await self._ask(last, previous, outline)
 
     def keep_base(self, base_url: str) -> str:
         """What is written down of the base URL of the listing that was fetched last."""
@@ -67,8 +69,8 @@ class MirrorReader:
         return await self._answered.read_sidecar(base_url, filename, digest)
 
     async def _ask(
-        self, reader: UpstreamReader, previous: UpstreamState | None
+        self, reader: UpstreamReader, previous: UpstreamState | None, outline: bytes | None
     ) -> UpstreamListing | Unchanged | Missing:
-        found = await reader.fetch(previous)
+        found = await reader.fetch(previous, outline)
         self._answered = reader
         return found

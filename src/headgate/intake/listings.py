@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import Any, Final, Literal, Protocol
 
@@ -12,15 +12,15 @@ import msgspec
 import structlog
 
 from headgate.conda.packing import Packer
-from headgate.conda.repodata import Fragments, Repodata
+from headgate.conda.reading import Reading
 from headgate.conda.shards import MAX_SHARD_BYTES, Shard, decode_shard
 from headgate.http.client import Outgoing, mask_url
-from headgate.intake.run_exports import RunExports, add_run_exports
+from headgate.intake.run_exports import RunExports, add_run_exports, mix_fingerprint
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable
 
 Form = Literal["shards", "zst", "json", "bz2"]
 
-# One batch is decoded in one thread call; its records are what lives at once. What is packed lives by the name alone.
+# One batch is decoded in one thread call; its records are what lives at once, and what is packed lives by the name alone.
 BATCH_RECORDS: Final = 5000
 PACKED_RECORDS: Final = 20_000
 BATCH_SHARDS: Final = 64
@@ -44,7 +44,7 @@ class UpstreamListing(Protocol):
     `info` is the upstream's own, without `base_url` and `shards_base_url`. `base_url` is absolute, ends in a slash, and
     may hold the upstream's credentials: mask it when shown. `fingerprints` has 32 bytes per package name which change
     when any of its records does; they compare only between listings of one form. `extras` holds the other top-level
-    keys of a monolithic document as raw JSON.
+    keys of a monolithic document as raw JSON, `outline` what helps to read the next one, packed.
     """
 
     state: UpstreamState
@@ -52,6 +52,7 @@ class UpstreamListing(Protocol):
     base_url: str
     fingerprints: dict[str, bytes]
     extras: dict[str, msgspec.Raw]
+    outline: bytes | None
 
     def iter_shards(self, names: Sequence[str]) -> AsyncIterator[tuple[str, Shard]]:
         """(name, shard in wire form) for names of `fingerprints`, in their order; each name may be asked for once.
@@ -93,6 +94,7 @@ class ShardedListing:
         self.base_url = base_url
         self.fingerprints = shards
         self.extras: dict[str, msgspec.Raw] = {}
+        self.outline: bytes | None = None
         self._outgoing = outgoing
         self._url = url
         self._shards_url = shards_url
@@ -180,19 +182,22 @@ class DocumentListing:
         state: UpstreamState,
         *,
         base_url: str,
-        repodata: Repodata,
-        fingerprints: dict[str, bytes],
+        reading: Reading,
+        outline: bytes | None,
         run_exports: RunExports,
         on_close: Callable[[], Awaitable[None]],
     ) -> None:
         self.state = state
         self.info = state.info
         self.base_url = base_url
-        self.fingerprints = fingerprints
+        told = reading.fingerprints
+        mixed = {name: mix_fingerprint(told[name], run_exports[name]) for name in run_exports.keys() & told.keys()}
+        self.fingerprints = told | mixed
         # A copy each: a view would keep the document.
-        self.extras = {key: raw.copy() for key, raw in repodata.extras.items()}
+        self.extras = {key: raw.copy() for key, raw in reading.extras.items()}
+        self.outline = outline
         self._url = url
-        self._names = repodata.names
+        self._reading = reading
         self._run_exports = run_exports
         self._on_close = on_close
 
@@ -209,7 +214,8 @@ class DocumentListing:
 
     async def close(self) -> None:
         """As `UpstreamListing.close`."""
-        self.fingerprints, self.extras, self._names, self._run_exports = {}, {}, {}, {}
+        self.fingerprints, self.extras, self.outline, self._run_exports = {}, {}, None, {}
+        self._reading.close()
         await self._on_close()
 
     def _batches(self, names: Iterable[str], most: int) -> Iterator[list[str]]:
@@ -217,7 +223,7 @@ class DocumentListing:
         records = 0
         for name in names:
             batch.append(name)
-            records += _count(self._names[name])
+            records += self._reading.records(name)
             if records >= most:
                 yield batch
                 batch, records = [], 0
@@ -234,14 +240,18 @@ class DocumentListing:
     def _pack(self, batch: Iterable[str], packer: Packer) -> dict[str, tuple[bytes, bytes]]:
         packed = {}
         for name in batch:
-            found = None if name in self._run_exports else packer.pack(name, self._names[name])
-            if found is not None:
-                packed[name] = found
-                del self._names[name]
+            if name in self._run_exports:
+                continue
+            with suppress(Invalid):
+                if (found := packer.pack(name, self._reading.fragments(name))) is not None:
+                    packed[name] = found
+                    self._reading.forget(name)
         return packed
 
     def _decode_one(self, name: str) -> Shard:
-        return add_run_exports(self._names.pop(name).decode(), self._run_exports.get(name, {}))
+        shard = self._reading.fragments(name).decode()
+        self._reading.forget(name)
+        return add_run_exports(shard, self._run_exports.get(name, {}))
 
 
 @contextmanager
@@ -280,7 +290,3 @@ def _own(name: str, shard: Shard, url: str) -> Shard:
         },
         removed=[file for file in shard.removed if file not in foreign],
     )
-
-
-def _count(fragments: Fragments) -> int:
-    return len(fragments.packages) + len(fragments.conda) + sum(map(len, fragments.v3.values()))

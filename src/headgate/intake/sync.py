@@ -26,7 +26,9 @@ from headgate.channels.revisions import publish
 from headgate.channels.shards import read_shards, save_shards
 from headgate.channels.sources import (
     drop_source_shards,
+    read_outline,
     read_source_shards,
+    save_outline,
     save_source_shards,
     source_subdir_id,
 )
@@ -61,7 +63,9 @@ class Progress(Protocol):
 class Reader(Protocol):
     """Reads one subdir of a mirror, wherever it is found."""
 
-    async def fetch(self, previous: UpstreamState | None) -> UpstreamListing | Unchanged | Missing:
+    async def fetch(
+        self, previous: UpstreamState | None, outline: bytes | None = None
+    ) -> UpstreamListing | Unchanged | Missing:
         """As `UpstreamReader.fetch`."""
 
     def keep_base(self, base_url: str) -> str:
@@ -130,7 +134,9 @@ async def sync_subdir(
         belief = await learn_trust(database, source, reader)
         voucher = Voucher(database, source.settings.signatures, place.source_subdir, subdir, belief, root)
         place = replace(place, voucher=voucher)
-        found = await reader.fetch(None if place.must_look_again else place.previous)
+        async with database.read() as connection:
+            outline = await read_outline(connection, place.source_subdir)
+        found = await reader.fetch(None if place.must_look_again else place.previous, outline)
         if isinstance(found, Unchanged | Missing):
             outcome = await _note_nothing(database, place, found)
             return Outcome("changed") if is_refiltered else outcome
@@ -379,6 +385,7 @@ async def _finish(database: Database, place: _Place, listing: UpstreamListing, c
             filter_key=place.screen.key,
             trust_key=place.voucher.belief.key,
         )
+        await save_outline(connection, place.source_subdir, listing.outline)
         detail = {"source": place.source.id, "changed": counts.changed, "removed": counts.gone}
         await record(
             connection, Action.MIRROR_SYNC, "headgate", channel=place.channel.name, subject=place.subdir, **detail

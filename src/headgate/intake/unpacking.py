@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO, Final, Protocol, cast
 
@@ -73,13 +74,16 @@ def _unpack_at_once(packed: IO[bytes], limits: UnpackLimits) -> bytes | None:
     """
     with scratch_errors():
         packed.seek(0)
-        data = packed.read() if packed.read(4) == _ZSTD_MAGIC and packed.seek(0) == 0 else b""
-    try:
-        size = zstandard.frame_content_size(data) if data else -1
-        if size <= 0:
+        if packed.read(4) != _ZSTD_MAGIC:
             return None
-        limits.check(size, len(data))
-        content = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
+        mapped = mmap(packed.fileno(), 0, access=ACCESS_READ)
+    try:
+        with mapped, memoryview(mapped) as data:
+            size = zstandard.frame_content_size(data)
+            if size <= 0:
+                return None
+            limits.check(size, len(data))
+            content = zstandard.ZstdDecompressor().decompress(data, allow_extra_data=False)
     except zstandard.ZstdError:
         return None
     return None if content.startswith(_MAGICS) else content

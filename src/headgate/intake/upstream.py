@@ -16,7 +16,8 @@ import structlog
 
 from headgate.conda.content_trust import MAX_METADATA_BYTES
 from headgate.conda.names import Subdir
-from headgate.conda.repodata import Repodata, split_repodata
+from headgate.conda.outlines import Outline
+from headgate.conda.reading import Reading, read_document
 from headgate.conda.shards import MAX_INDEX_BYTES, decode_index
 from headgate.http.client import Answer, Outgoing, mask_url
 from headgate.intake.attesting import fetch_sidecar
@@ -29,7 +30,7 @@ from headgate.intake.listings import (
     UpstreamState,
     naming,
 )
-from headgate.intake.run_exports import RunExports, group_run_exports, mix_fingerprint
+from headgate.intake.run_exports import RunExports, group_run_exports
 from headgate.intake.unpacking import UnpackLimits, scratch_file, unpack, write_all
 from headgate.kernel.errors import Invalid, Refused, Unavailable
 from headgate.kernel.threads import finish_in_thread
@@ -59,6 +60,8 @@ _ABSENT = frozenset({404, 410})
 _NOT_HERE = _ABSENT | {403, 501}
 _BASES = ("base_url", "shards_base_url")
 _DOWNLOAD_BYTES: Final = 1 << 20
+# A smaller document is read sooner than compared.
+_LARGE_BYTES: Final = 1 << 20
 
 log = structlog.get_logger(__name__)
 
@@ -115,8 +118,10 @@ class UpstreamReader:
         self._forms = tuple(form for form in _FILES if form != "shards")
         return self
 
-    async def fetch(self, previous: UpstreamState | None) -> ShardedListing | DocumentListing | Unchanged | Missing:
-        """The subdir's listing as it is now.
+    async def fetch(
+        self, previous: UpstreamState | None, outline: bytes | None = None
+    ) -> ShardedListing | DocumentListing | Unchanged | Missing:
+        """The subdir's listing as it is now; `outline`: of an earlier one.
 
         Asks conditionally for the file `previous` came from. Raises Unavailable or Invalid, and nothing else, with a
         sentence that names the masked URL.
@@ -124,7 +129,7 @@ class UpstreamReader:
         statuses = []
         try:
             for form in self._forms:
-                found = await self._fetch_form(form, previous)
+                found = await self._fetch_form(form, previous, outline)
                 if not isinstance(found, int):
                     return found
                 statuses.append(found)
@@ -172,7 +177,7 @@ class UpstreamReader:
         return await fetch_sidecar(self._outgoing, base_url + quote(filename, safe="!+~"), digest, self.root)
 
     async def _fetch_form(
-        self, form: Form, previous: UpstreamState | None
+        self, form: Form, previous: UpstreamState | None, outline: bytes | None
     ) -> ShardedListing | DocumentListing | Unchanged | int:
         """The listing read from one file, or the status that says it is not there."""
         url = self.root + _FILES[form]
@@ -187,7 +192,7 @@ class UpstreamReader:
                 raise Unavailable("upstream-status", f"{answer.url} answered {answer.status} instead of an index.")
             if form == "shards":
                 return await self._read_index(url, answer)
-            return await self._read_document(form, url, answer)
+            return await self._read_document(form, url, answer, outline)
 
     async def _read_index(self, url: str, answer: Answer) -> ShardedListing:
         data = await answer.read(MAX_INDEX_BYTES)
@@ -203,25 +208,25 @@ class UpstreamReader:
             concurrency=self._concurrency,
         )
 
-    async def _read_document(self, form: Form, url: str, answer: Answer) -> DocumentListing:
+    async def _read_document(self, form: Form, url: str, answer: Answer, before: bytes | None) -> DocumentListing:
         with await asyncio.to_thread(scratch_file, self._scratch) as packed:
             run_exports, _ = await asyncio.gather(self._read_run_exports(), self._download(answer, packed))
             held_bytes = await self._budget.take(packed.tell() * _BYTES_IN_MEMORY[form])
             try:
                 with naming(url):
-                    repodata, fingerprints = await finish_in_thread(self._take_apart, packed, run_exports)
-                base_url = await resolve_base(self._outgoing, url, repodata.info, "base_url")
+                    reading, outline = await finish_in_thread(self._read, packed, before)
+                base_url = await resolve_base(self._outgoing, url, reading.info, "base_url")
             except BaseException:
                 await self._budget.give_back(held_bytes)
                 raise
-        if repodata.skipped:
-            log.warning("nameless-records-skipped", url=mask_url(url), files=repodata.skipped[:10])
+        if reading.skipped:
+            log.warning("nameless-records-skipped", url=mask_url(url), files=reading.skipped[:10])
         return DocumentListing(
             url,
-            _state(form, answer, repodata.info),
+            _state(form, answer, reading.info),
             base_url=base_url,
-            repodata=repodata,
-            fingerprints=fingerprints,
+            reading=reading,
+            outline=outline,
             run_exports=run_exports,
             on_close=partial(self._budget.give_back, held_bytes),
         )
@@ -251,11 +256,13 @@ class UpstreamReader:
             answer.check_size(received, self._limits.max_bytes)
             await finish_in_thread(write_all, target, piece)
 
-    def _take_apart(self, packed: IO[bytes], run_exports: RunExports) -> tuple[Repodata, dict[str, bytes]]:
-        repodata = split_repodata(unpack(packed, self._scratch, self._limits))
-        fingerprints = {name: fragments.fingerprint() for name, fragments in repodata.names.items()}
-        mixed = run_exports.keys() & fingerprints.keys()
-        return repodata, fingerprints | {n: mix_fingerprint(fingerprints[n], run_exports[n]) for n in mixed}
+    def _read(self, packed: IO[bytes], before: bytes | None) -> tuple[Reading, bytes | None]:
+        """What a downloaded document says, and its outline if another should be read by it."""
+        document = unpack(packed, self._scratch, self._limits)
+        reading = read_document(document, None if before is None else Outline.unpack(before))
+        if reading.outline is None or len(document) < _LARGE_BYTES:
+            return reading, None
+        return reading, reading.outline.pack()
 
 
 async def resolve_base(outgoing: Outgoing, url: str, info: Mapping[str, Any], key: str) -> str:

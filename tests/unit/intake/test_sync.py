@@ -10,10 +10,13 @@ from headgate.bootstrap import Services
 from headgate.channels import mirrors
 from headgate.channels.model import Channel, ChannelKind
 from headgate.channels.sources import read_offers
+from headgate.conda import reading
 from headgate.conda.names import ArtifactName, ChannelName, Sha256, Subdir
+from headgate.conda.repodata import Repodata, split_repodata
 from headgate.delivery.located import Located
 from headgate.delivery.sources import Landing
 from headgate.http.client import Outgoing
+from headgate.intake import upstream
 from headgate.intake.failover import MirrorReader
 from headgate.intake.sync import Outcome, sync_subdir
 from headgate.intake.upstream import UpstreamReader
@@ -120,4 +123,38 @@ async def test_a_killed_sync_never_lets_a_later_one_believe_that_nothing_changed
     path.write_bytes(first)
     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     await mirror.sync()
+    assert await mirror.offered() == {"a", "b"}
+
+
+async def test_the_next_document_is_read_by_the_outline_of_the_last(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "_LARGE_BYTES", 0)
+    names = [f"p{n:03}" for n in range(300)]
+    mirror.write(*names)
+    assert await mirror.sync() == Outcome("changed", 300, 0)
+    texts: list[bytes] = []
+
+    def split(text: bytes) -> Repodata:
+        texts.append(bytes(text))
+        return split_repodata(text)
+
+    monkeypatch.setattr(reading, "split_repodata", split)
+    mirror.write(*names[1:], "q")
+    assert await mirror.sync() == Outcome("changed", 1, 1)
+    assert max(map(len, texts)) < 500
+    assert await mirror.offered() == {*names[1:], "q"}
+
+
+async def test_what_a_killed_sync_has_stored_is_compared_with_the_document_and_not_with_its_outline(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "_LARGE_BYTES", 0)
+    mirror.write("a", "b")
+    await mirror.sync()
+    mirror.write("a", "c")
+    with pytest.raises(Killed):
+        await mirror.sync(dies_at="publishing")
+    mirror.write("a", "b")
+    assert (await mirror.sync()).state == "changed"
     assert await mirror.offered() == {"a", "b"}
