@@ -16,7 +16,7 @@ from headgate.backups.shelf import Backup, BackupShelf
 from headgate.channels.schedules import ScheduleSettings
 from headgate.db import tables
 from headgate.db.engine import Database
-from headgate.db.migrate import read_revision
+from headgate.db.schema import read_revision
 from headgate.db.turns import Turns
 from headgate.kernel import clock
 from headgate.kernel.errors import Conflict, HeadgateError, Unavailable

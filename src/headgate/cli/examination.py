@@ -19,7 +19,8 @@ from headgate.channels.catalog import read_channels
 from headgate.channels.model import SourceKind
 from headgate.cli.folder import database_errors, open_initialised
 from headgate.db import tables
-from headgate.db.migrate import known_revisions, read_revision
+from headgate.db.migrate import known_revisions
+from headgate.db.schema import read_revision
 from headgate.http.client import Outgoing
 from headgate.http.masking import mask_url
 from headgate.kernel import clock

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from headgate.db.engine import Database
+from headgate.db.schema import read_revision
 from headgate.kernel.errors import Unavailable
 
 
@@ -16,11 +16,6 @@ def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
-
-
-def read_revision(connection: Connection) -> str | None:
-    """The schema that the database has; None before the first migration."""
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 def known_revisions() -> list[str]:
