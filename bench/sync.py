@@ -1,7 +1,7 @@
 """Full sync and publish of 600,000 records, and the next day's, on one core, from an upstream over HTTP on another."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,26 @@ Samples = list[dict[str, Any]]
 
 def run(bench: Bench) -> list[Figure]:
     document = scale_folder() / "day0" / SUBDIR / DOCUMENT
-    floor, plain, full, next_day = Samples(), Samples(), Samples(), Samples()
+    floor, plain, full, next_day, judged = Samples(), Samples(), Samples(), Samples(), Samples()
     for number in range(bench.runs):
         floor.append(run_child(_WORK, "floor", document, core=bench.server_core))
         first, second = two_days(bench, f"sync-{number}", place_day)
         full.append(first)
         next_day.append(second)
+        judged += two_days(bench, f"judged-{number}", place_day, days=(0,), has_policy=True)
         if number == 0:  # the peer is slow, and steady
             plain.append(run_child(_WORK, "json", document, core=bench.server_core))
-    return _times(floor, plain, full, next_day) + _peaks(floor, plain, full, next_day)
+    return _times(floor, plain, full, next_day) + _judged(floor, judged) + _peaks(floor, plain, full, next_day)
 
 
-def two_days(bench: Bench, name: str, place: Callable[[int, Path], None]) -> Samples:
+def two_days(
+    bench: Bench,
+    name: str,
+    place: Callable[[int, Path], None],
+    *,
+    days: Sequence[int] = (0, 1),
+    has_policy: bool = False,
+) -> Samples:
     """A new data folder that follows day 0, then day 1, each in a process of its own; `place` makes a folder that day."""
     folder, data = bench.folder(f"{name}-upstream"), bench.scratch / f"{name}-data"
     answers = []
@@ -40,7 +48,9 @@ def two_days(bench: Bench, name: str, place: Callable[[int, Path], None]) -> Sam
             upstream = stack.enter_context(plain_files(bench, folder))
         made = headgate("init", "--data", data, "--upstream", upstream.url)
         assert made.returncode == 0, made.stderr
-        for day in (0, 1):
+        if has_policy:
+            run_child(_WORK, "policy", data, _CHANNEL, core=bench.server_core)
+        for day in days:
             place(day, folder)
             answers.append(run_child(_WORK, "headgate", data, _CHANNEL, SUBDIR, core=bench.server_core))
     shutil.rmtree(data)
@@ -83,6 +93,15 @@ def _times(floor: Samples, plain: Samples, full: Samples, next_day: Samples) -> 
         seconds = of(next_day, step, "cpu")
         figures.append(Figure(_PATH, label, seconds, "s", _FULL, ratio_of(seconds, full_s)))
     return figures
+
+
+def _judged(floor: Samples, judged: Samples) -> list[Figure]:
+    """With a policy attached before the first sync."""
+    base = of(floor, "sum")
+    steps = (("sync", "full, past a policy, until the shard index is committed"), ("sum", "full, past a policy"))
+    return [
+        Figure(_PATH, label, of(judged, step), "s", _FLOOR, ratio_of(of(judged, step), base)) for step, label in steps
+    ]
 
 
 def _peaks(floor: Samples, plain: Samples, full: Samples, next_day: Samples) -> list[Figure]:

@@ -1,6 +1,7 @@
 """The work of the `sync` benchmark, in a process of its own.
 
 python -m bench.sync_work headgate DATA CHANNEL SUBDIR   what the jobs worker does for one subdir
+python -m bench.sync_work policy DATA CHANNEL            a policy is attached beforehand
 python -m bench.sync_work floor DOCUMENT                 what cannot be left out, and nothing in between
 python -m bench.sync_work json DOCUMENT                  the obvious way
 """
@@ -14,6 +15,7 @@ from typing import Any
 
 import zstandard
 
+from bench.policy_work import attach_policy
 from bench.timing import Clock, reset_peak, status_bytes
 from headgate.bootstrap import build_core, open_place, open_routes
 from headgate.channels.catalog import read_channels
@@ -69,6 +71,13 @@ async def _headgate(data: Path, channel_name: str, subdir: Subdir) -> dict[str, 
     }
 
 
+async def _attach(data: Path, channel: str) -> dict[str, Any]:
+    core = build_core(open_place(data))
+    await attach_policy(core, channel)
+    await core.database.close()
+    return {}
+
+
 def _floor(path: Path) -> dict[str, Any]:
     with Clock.measured() as clock:
         document = unpacked(path)
@@ -103,6 +112,8 @@ def main() -> None:
         case ["headgate", data, channel, subdir]:
             relax_collector()
             answer = asyncio.run(_headgate(Path(data), channel, Subdir.parse(subdir)))
+        case ["policy", data, channel]:
+            answer = asyncio.run(_attach(Path(data), channel))
         case ["floor", document]:
             relax_collector()
             answer = _floor(Path(document))

@@ -128,8 +128,8 @@ async def test_changed_filters_need_no_other_download(
     asked: list[str] = []
     real = UpstreamReader.fetch
 
-    async def fetch(self: UpstreamReader, previous: Any) -> Any:
-        found = await real(self, previous)
+    async def fetch(self: UpstreamReader, *before: Any) -> Any:
+        found = await real(self, *before)
         asked.append(type(found).__name__)
         return found
 
