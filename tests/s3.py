@@ -1,7 +1,7 @@
 """A real S3 API for tests: the server of moto in a thread of this process, before which every signature is verified.
 
 moto itself lets anybody read anything. Here a bucket is private unless it is named public, and a request to a private one
-must bear, in its query, the signature that botocore computes for it.
+must bear, in its query, the signature that botocore computes for it. Under `/latest/` it tells an instance its role.
 """
 
 import ssl
@@ -20,6 +20,10 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.test import Client
 
 ACCESS_KEY, SECRET_KEY, REGION = "AKIDEXAMPLE", "s3-s3cret", "eu-central-1"
+# What moto gives to whoever asks as an instance (EC2): keys that count with a token alone.
+_ROLE_KEY, _ROLE_SECRET, _ROLE_TOKEN = "test-key", "test-secret-key", "test-session-token"
+_SECRETS = {(ACCESS_KEY, None): SECRET_KEY, (_ROLE_KEY, _ROLE_TOKEN): _ROLE_SECRET}
+_METADATA = "/latest/"
 
 _REFUSAL = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>No.</Message></Error>'
 
@@ -85,10 +89,13 @@ class S3Server:
         parts = urlsplit(environ["RAW_URI"])
         given = {key: values[0] for key, values in parse_qs(parts.query).items()}
         signature = given.get("X-Amz-Signature")
+        if parts.path.startswith(_METADATA):
+            return None
         if signature is None:
             return None if parts.path.split("/")[1] in self._public else "AccessDenied"
         access_key, _, region, *_ = given["X-Amz-Credential"].split("/")
-        if access_key != ACCESS_KEY:
+        secret = _SECRETS.get((access_key, given.get("X-Amz-Security-Token")))
+        if secret is None:
             return "InvalidAccessKeyId"
         if region != REGION:
             return "AuthorizationQueryParametersError"
@@ -97,7 +104,7 @@ class S3Server:
             environ["REQUEST_METHOD"], f"{self.url}{parts.path}?{query}", headers={"Host": environ["HTTP_HOST"]}
         )
         request.context["timestamp"] = given["X-Amz-Date"]
-        signer = S3SigV4QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION)
+        signer = S3SigV4QueryAuth(Credentials(access_key, secret), "s3", REGION)
         wanted = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
         return None if wanted == signature else "SignatureDoesNotMatch"
 

@@ -149,6 +149,18 @@ async def test_nothing_of_the_environment_is_mixed_with_own_keys(s3: S3Server, m
     assert "Security-Token" not in located
 
 
+async def test_the_role_of_the_instance_signs_when_there_is_nothing_else(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", s3.url)
+    async with (
+        reaching("s3://closed/main", s3_endpoint=s3.url, s3_region=REGION) as (outgoing, url),
+        outgoing.open(f"{url}/{ODD}") as answer,
+    ):
+        assert (answer.status, await answer.read(20)) == (200, b"0123456789")
+    assert "PUT /latest/api/token 200" in s3.lines
+
+
 async def test_no_credentials_anywhere_are_said_to_be_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:1")
     async with reaching("s3://closed/main", s3_endpoint="http://127.0.0.1:1") as (outgoing, url):
