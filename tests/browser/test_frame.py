@@ -55,6 +55,21 @@ def test_palette_goes_anywhere_by_keys_alone(visit: Opens) -> None:
     page.wait_for_url("**/search")
 
 
+def test_an_answer_that_comes_late_takes_no_choice_away(visit: Opens) -> None:
+    page = visit().go("/account")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("sear")
+    chosen = page.locator("#palette-found a.here")
+    page.locator("#palette-found a", has_text="Search for").wait_for()
+    page.keyboard.press("ArrowDown")
+    chosen.wait_for()
+    chosen.evaluate("(link) => { link.dataset.is = 'of the answer before'; }")
+    page.locator("#palette [name=q]").dispatch_event("palette-opened")
+    page.locator("#palette-found a.here:not([data-is])").wait_for()
+    page.keyboard.type("c")
+    chosen.wait_for(state="detached")
+
+
 def test_first_tab_skips_the_navigation(visit: Opens) -> None:
     page = visit().go("/")
     page.keyboard.press("Tab")

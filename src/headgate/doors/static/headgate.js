@@ -126,8 +126,15 @@ function choose(dialog, by) {
   const here = links.findIndex((link) => link.classList.contains("here"));
   const next = (here + by + links.length) % links.length;
   links.forEach((link, number) => link.classList.toggle("here", number === next));
+  dialog.dataset.chosen = links[next].href;
   links[next].scrollIntoView({ block: "nearest" });
 }
+
+// An answer that comes late takes nobody's choice away; typing on does.
+function choiceAgain(dialog) {
+  all("a[href]", dialog).find((link) => link.href === dialog.dataset.chosen)?.classList.add("here");
+}
+document.getElementById("palette")?.addEventListener("input", (event) => delete event.currentTarget.dataset.chosen);
 
 function keysOfPalette(event) {
   const dialog = document.getElementById("palette");
@@ -298,7 +305,10 @@ function prepare(root) {
   plot(root);
 }
 
-document.addEventListener("htmx:after:swap", () => prepare(document));
+document.addEventListener("htmx:after:swap", () => {
+  prepare(document);
+  all("#palette[open]").forEach(choiceAgain);
+});
 prepare(document);
 // On a narrow screen tabs are a strip that scrolls.
 all(".tabs [aria-current]").forEach((tab) => {
