@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.scale import DOCUMENT, SUBDIR, scale_folder
-from bench.sync import next_day_figure, of, two_days
+from bench.sync import follow, next_day_figure, of
 from bench.sync_work import unpacked
 from bench.timing import Bench, Figure, at_most
 from headgate.conda.repodata import split_repodata
@@ -14,7 +14,7 @@ _INDEXED = "until the shard index is committed"
 
 
 def run(bench: Bench) -> list[Figure]:
-    first, second = two_days(bench, "sharded", _place_shards)
+    first, second = follow(bench, "sharded", _place_shards)
     full, next_day = [first], [second]
     return [
         Figure(_PATH, "full", of(full, "sum"), "s", note=f"{first['changed']:,} names, a request each"),

@@ -23,16 +23,16 @@ def run(bench: Bench) -> list[Figure]:
     floor, plain, full, next_day, judged = Samples(), Samples(), Samples(), Samples(), Samples()
     for number in range(bench.runs):
         floor.append(run_child(_WORK, "floor", document, core=bench.server_core))
-        first, second = two_days(bench, f"sync-{number}", place_day)
+        first, second = follow(bench, f"sync-{number}", place_day)
         full.append(first)
         next_day.append(second)
-        judged += two_days(bench, f"judged-{number}", place_day, days=(0,), has_policy=True)
+        judged += follow(bench, f"judged-{number}", place_day, days=(0,), has_policy=True)
         if number == 0:  # the peer is slow, and steady
             plain.append(run_child(_WORK, "json", document, core=bench.server_core))
     return _times(floor, plain, full, next_day) + _judged(floor, judged) + _peaks(floor, plain, full, next_day)
 
 
-def two_days(
+def follow(
     bench: Bench,
     name: str,
     place: Callable[[int, Path], None],
@@ -40,7 +40,7 @@ def two_days(
     days: Sequence[int] = (0, 1),
     has_policy: bool = False,
 ) -> Samples:
-    """A new data folder that follows day 0, then day 1, each in a process of its own; `place` makes a folder that day."""
+    """A new data folder that follows an upstream for some days, each in a process of its own; `place` makes a folder that day."""
     folder, data = bench.folder(f"{name}-upstream"), bench.scratch / f"{name}-data"
     answers = []
     with ExitStack() as stack:

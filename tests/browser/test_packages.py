@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from playwright.sync_api import expect
 
 from headgate.channels.search_query import parse_query
 from tests.browser.watching import PHONE, Visit, assert_valid
@@ -159,6 +160,7 @@ def test_everything_is_done_with_the_keyboard_alone(visit: Opens, shop: str) -> 
     page.keyboard.press("?")
     page.get_by_role("heading", name="Keys").wait_for()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("heading", name="Keys")).to_be_hidden()
 
 
 HOSTILE: dict[str, Any] = {

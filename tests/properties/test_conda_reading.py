@@ -1,12 +1,14 @@
 """Laws of outlines: by whichever outline a document is read, the same is read, and it is what the document says."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from headgate.conda import reading as way
 from headgate.conda.outlines import Outline
 from headgate.conda.reading import Reading, read_document
 from headgate.conda.repodata import split_repodata
@@ -41,6 +43,14 @@ DOCUMENTS = st.fixed_dictionaries(
     },
 )
 MAPS = ("packages", "packages.conda")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def however_little_is_found() -> Iterator[None]:
+    """Documents as small as these would mostly be read as a whole."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(way, "_LEAST_FOUND", 0)
+        yield
 
 
 @st.composite

@@ -51,12 +51,14 @@ def check_backup(folder: Path, *, is_deep: bool, told: Callable[[int], None] = l
     for path in (data.settings, data.secret):
         if not path.is_file():
             found.blame(f"{path.name} is missing.")
-    damages = {name: find_damage(folder / name) for name in paper.databases}
-    for name, damage in damages.items():
+    whole = set[str]()
+    for name in paper.databases:
         found.databases.append(name)
-        if damage is not None:
+        if (damage := find_damage(folder / name)) is None:
+            whole.add(name)
+        else:
             found.blame(f"{name} is damaged: {damage}.")
-    if damages.get(data.database.name, "not in it") is None:
+    if data.database.name in whole:
         _check_named(found, data, told)
     elif not paper.databases:
         _check_present(found, data, told)

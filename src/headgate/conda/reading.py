@@ -22,6 +22,8 @@ _CONDA: Final = "packages.conda"
 _NOTHING: Final = Fragments({}, {}, {}, [])
 # As seen.
 _RECORD_BYTES: Final = 500
+# Of a document of which less is found again, the rest is not worth a copy beside it: 1.0 GB instead of 0.5, and twice the time.
+_LEAST_FOUND: Final = 0.5
 
 
 class Reading:
@@ -89,6 +91,9 @@ def read_document(document: bytes, before: Outline | None = None) -> Reading:
 def _read_shortened(document: bytes, before: Outline) -> Reading | None:
     """None when the document has to be read as a whole; then what is wrong with it, if anything, is told of that."""
     places = find_runs(document, before)
+    found = sum(length for place, length in zip(places, before.lengths, strict=True) if place >= 0)
+    if found < _LEAST_FOUND * len(document):
+        return None
     try:
         short = shorten(document, before, places)
         for torn in _find_torn(split_repodata(short.text), short.marks, before):
@@ -194,7 +199,7 @@ def _members(text: memoryview) -> RawMap:
     try:
         return msgspec.json.decode(b"{" + text + b"}", type=RawMap)
     except (ValueError, RecursionError) as error:
-        raise Invalid("repodata-invalid", f"What stands between two packages is not JSON: {error}.") from error
+        raise Invalid("repodata-invalid", f"The records of a package are not JSON: {error}.") from error
 
 
 def _fingerprints(repodata: Repodata, runs: _Runs | None) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from headgate.conda.packing import Packer
 from headgate.conda.reading import Reading
 from headgate.conda.shards import MAX_SHARD_BYTES, Shard, decode_shard
 from headgate.http.client import Outgoing, mask_url
-from headgate.intake.run_exports import RunExports, add_run_exports, mix_fingerprint
+from headgate.intake.run_exports import RunExports, add_run_exports
 from headgate.kernel.errors import HeadgateError, Invalid, Unavailable
 
 Form = Literal["shards", "zst", "json", "bz2"]
@@ -190,9 +190,7 @@ class DocumentListing:
         self.state = state
         self.info = state.info
         self.base_url = base_url
-        told = reading.fingerprints
-        mixed = {name: mix_fingerprint(told[name], run_exports[name]) for name in run_exports.keys() & told.keys()}
-        self.fingerprints = told | mixed
+        self.fingerprints = reading.fingerprints
         # A copy each: a view would keep the document.
         self.extras = {key: raw.copy() for key, raw in reading.extras.items()}
         self.outline = outline

@@ -30,7 +30,7 @@ from headgate.intake.listings import (
     UpstreamState,
     naming,
 )
-from headgate.intake.run_exports import RunExports, group_run_exports
+from headgate.intake.run_exports import RunExports, group_run_exports, mix_fingerprint
 from headgate.intake.unpacking import UnpackLimits, scratch_file, unpack, write_all
 from headgate.kernel.errors import Invalid, Refused, Unavailable
 from headgate.kernel.threads import finish_in_thread
@@ -214,7 +214,7 @@ class UpstreamReader:
             held_bytes = await self._budget.take(packed.tell() * _BYTES_IN_MEMORY[form])
             try:
                 with naming(url):
-                    reading, outline = await finish_in_thread(self._read, packed, before)
+                    reading, outline = await finish_in_thread(self._read, packed, run_exports, before)
                 base_url = await resolve_base(self._outgoing, url, reading.info, "base_url")
             except BaseException:
                 await self._budget.give_back(held_bytes)
@@ -256,13 +256,14 @@ class UpstreamReader:
             answer.check_size(received, self._limits.max_bytes)
             await finish_in_thread(write_all, target, piece)
 
-    def _read(self, packed: IO[bytes], before: bytes | None) -> tuple[Reading, bytes | None]:
+    def _read(self, packed: IO[bytes], run_exports: RunExports, before: bytes | None) -> tuple[Reading, bytes | None]:
         """What a downloaded document says, and its outline if another should be read by it."""
         document = unpack(packed, self._scratch, self._limits)
         reading = read_document(document, None if before is None else Outline.unpack(before))
-        if reading.outline is None or len(document) < _LARGE_BYTES:
-            return reading, None
-        return reading, reading.outline.pack()
+        told = reading.fingerprints
+        told.update({name: mix_fingerprint(told[name], run_exports[name]) for name in run_exports.keys() & told.keys()})
+        outline = reading.outline if len(document) >= _LARGE_BYTES else None
+        return reading, None if outline is None else outline.pack()
 
 
 async def resolve_base(outgoing: Outgoing, url: str, info: Mapping[str, Any], key: str) -> str:

@@ -118,6 +118,17 @@ def test_another_style_is_read_as_a_whole(parsed: list[int]) -> None:
     assert sorted(after.fingerprints) == sorted(f"p{n:03}" for n in range(SIZE))
 
 
+def test_a_document_turned_around_is_parsed_once_and_as_a_whole(parsed: list[int]) -> None:
+    turned = channel()
+    for key in ("packages", "packages.conda"):
+        turned[key] = dict(reversed(turned[key].items()))
+    before = outline(channel())
+    parsed.clear()
+    after = read_document(written(turned), before)
+    assert parsed == [len(written(turned))]
+    assert after.fingerprints == read_document(written(channel())).fingerprints
+
+
 def test_an_uneven_document_has_no_outline_and_is_read() -> None:
     uneven = written(channel()).replace(b'"p003-1-0.conda":', b'"p003-1-0.conda" :')
     found = read_document(uneven, outline(channel()))
